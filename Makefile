@@ -1,0 +1,54 @@
+# `make` lists the commands. Everything runs in .venv, which `make setup` makes from requirements.lock.
+PYTHON ?= python3
+EXPERIMENT ?= quick
+SEEDS ?=
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup sweep plan sync publish pictures test lint format bench clean
+
+help:  ## list the commands
+	@echo "make COMMAND, where COMMAND is one of"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "One run: $(BIN)/python train.py policy=exp_range   (--help lists the choices)"
+
+setup: $(READY)  ## make .venv and install the pinned packages
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "clrbench needs Python 3.11 or newer: make PYTHON=python3.12")'
+	@echo "Setting up .venv: several GB are downloaded and unpacked once, which takes some minutes ..."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install -qq --disable-pip-version-check -r requirements.lock
+	@$(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+sweep: $(READY)  ## run an experiment and end with its table   [EXPERIMENT=quick] [SEEDS=1,2,3]
+	@$(BIN)/python train.py -m experiment=$(EXPERIMENT) $(if $(SEEDS),seed=$(SEEDS))
+
+plan: $(READY)  ## list what a sweep would do, and the hours left; start nothing   [EXPERIMENT=quick] [SEEDS=1,2,3]
+	@$(BIN)/python train.py -m experiment=$(EXPERIMENT) $(if $(SEEDS),seed=$(SEEDS)) hydra.sweeper.plan_only=true
+
+sync: $(READY)  ## upload to Weights & Biases the runs that it lacks   [OUTPUTS=outputs]
+	@$(BIN)/python scripts/sync.py $(if $(OUTPUTS),--outputs $(OUTPUTS))
+
+publish: $(READY)  ## copy an experiment's finished records to results/evidence   [EXPERIMENT=quick]
+	@$(BIN)/python scripts/publish.py $(EXPERIMENT)
+
+pictures: $(READY)  ## draw the policies, docs/policies/*.svg
+	@$(BIN)/python scripts/draw_policies.py
+
+bench: $(READY)  ## measure speed on this machine, as ratios; leave it idle meanwhile
+	@$(BIN)/python scripts/bench.py
+
+test: $(READY)  ## run the tests
+	@$(BIN)/python -m pytest
+
+lint: $(READY)  ## check style, format and types
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy
+
+format: $(READY)  ## mend style and format
+	@$(BIN)/ruff check --fix --quiet . && $(BIN)/ruff format .
+
+clean:  ## remove what runs made except their records: checkpoints, caches, tracker files
+	rm -rf outputs .pytest_cache .mypy_cache .ruff_cache .hypothesis
