@@ -1,0 +1,190 @@
+"""The form of a configuration: every key with its type, and the checks that need no data.
+
+The values live in conf/, one folder a choice; Hydra merges them into these classes, which refuse unknown keys and wrong
+types. A length in time is a number of iterations or a text like `4 epochs`.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from clrbench.errors import ConfigError
+
+SPLITS = ("holdout", "paper")
+INPUTS = ("mean_image", "standardize")
+PRECISIONS = ("float32", "bfloat16")
+WANDB_MODES = ("auto", "online", "offline", "disabled")
+_EPOCHS = re.compile(r"(\d+(?:\.\d+)?) epochs?")
+
+
+@dataclass
+class Data:
+    """Which images, where from, and how they are dealt out."""
+
+    name: str = MISSING
+    sources: list[str] = MISSING
+    path: str | None = None
+    download: bool = True
+    split: str = "holdout"
+    batch_size: int = MISSING
+
+
+@dataclass
+class Model:
+    """The network, the form of its input, and the weight decay that belongs to it."""
+
+    name: str = MISSING
+    net: dict[str, Any] = MISSING
+    input: str = MISSING
+    weight_decay: float = MISSING
+
+
+@dataclass
+class Optimizer:
+    """The update rule: `rule` is the optimizer's class and its settings."""
+
+    name: str = MISSING
+    rule: dict[str, Any] = MISSING
+    weight_decay: float = MISSING
+
+
+@dataclass
+class Bounds:
+    """Between which rates a policy moves."""
+
+    base_lr: float = MISSING
+    max_lr: float = MISSING
+
+
+@dataclass
+class Trainer:
+    """How a run is carried out: nothing here but the precision changes its numbers."""
+
+    precision: str = MISSING
+    threads: int | None = None
+    evaluate_every: Any = MISSING
+    loss_limit: float = MISSING
+
+
+@dataclass
+class Tracking:
+    """Weights & Biases."""
+
+    wandb: str = MISSING
+    project: str = MISSING
+    entity: str | None = None
+    log_every: int = MISSING
+
+
+@dataclass
+class PathNames:
+    """Where data sets lie, where records go, and where checkpoints and other heavy files go."""
+
+    data: str = MISSING
+    results: str = MISSING
+    outputs: str = MISSING
+
+
+@dataclass
+class Config:
+    """One run."""
+
+    experiment: str = MISSING
+    seed: int = MISSING
+    iterations: Any = MISSING
+    scale: float = MISSING
+    data: Data = field(default_factory=Data)
+    model: Model = field(default_factory=Model)
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    bounds: Bounds = field(default_factory=Bounds)
+    policy: Any = MISSING
+    trainer: Trainer = field(default_factory=Trainer)
+    tracking: Tracking = field(default_factory=Tracking)
+    paths: PathNames = field(default_factory=PathNames)
+
+
+def register() -> None:
+    """Tell Hydra the form, under the name that conf/config.yaml starts from."""
+    ConfigStore.instance().store(name="schema", node=Config)
+
+
+def checked(composed: DictConfig) -> Config:
+    """Turn a composed configuration into a Config. Raises ConfigError in one line for what cannot be run."""
+    try:
+        config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), composed))
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
+    assert isinstance(config, Config)
+    for key, choice, allowed in _choices(config):
+        if choice not in allowed:
+            raise ConfigError(f"{key}={choice} is unknown: choose one of {', '.join(allowed)}")
+    for key, value, least in _minima(config):
+        if not value >= least:
+            raise ConfigError(f"{key}={value} is impossible: it must be at least {least}")
+    for key, value in (("trainer.loss_limit", config.trainer.loss_limit), ("scale", config.scale)):
+        if not value > 0:
+            raise ConfigError(f"{key}={value} is impossible: it must be above 0")
+    if not config.data.sources:
+        raise ConfigError("data.sources=[] is empty: name at least one of digits, npz, torchvision, imagefolder")
+    _check_bounds(config)
+    return config
+
+
+def _check_bounds(config: Config) -> None:
+    base_lr, max_lr = config.bounds.base_lr, config.bounds.max_lr
+    # A policy without cycles, or with rates of its own, does not care how the bounds lie.
+    uses_both = isinstance(config.policy, dict) and (config.policy.get("base_lr"), config.policy.get("max_lr")) == (
+        base_lr,
+        max_lr,
+    )
+    if uses_both and not max_lr > base_lr:
+        raise ConfigError(f"bounds.max_lr={max_lr} is not above bounds.base_lr={base_lr}: raise it, or lower bounds.base_lr")
+
+
+def _choices(config: Config) -> list[tuple[str, str, tuple[str, ...]]]:
+    return [
+        ("data.split", config.data.split, SPLITS),
+        ("model.input", config.model.input, INPUTS),
+        ("trainer.precision", config.trainer.precision, PRECISIONS),
+        ("tracking.wandb", config.tracking.wandb, WANDB_MODES),
+    ]
+
+
+def _minima(config: Config) -> list[tuple[str, float, float]]:
+    return [
+        ("seed", config.seed, 0),
+        ("data.batch_size", config.data.batch_size, 1),
+        ("model.weight_decay", config.model.weight_decay, 0),
+        ("optimizer.weight_decay", config.optimizer.weight_decay, 0),
+        ("bounds.base_lr", config.bounds.base_lr, 0),
+        ("bounds.max_lr", config.bounds.max_lr, 0),
+        ("tracking.log_every", config.tracking.log_every, 1),
+        ("trainer.threads", 1 if config.trainer.threads is None else config.trainer.threads, 1),
+    ]
+
+
+def in_iterations(length: Any, iterations_per_epoch: int, key: str) -> int:
+    """A length in iterations, at least 1: `length` is a whole number of them, or a text like `4 epochs`.
+
+    Raises ConfigError, which names `key`, for anything else.
+    """
+    if isinstance(length, str) and (match := _EPOCHS.fullmatch(length.strip())):
+        length = round(float(match[1]) * iterations_per_epoch)
+    if isinstance(length, bool) or not isinstance(length, int) or length < 1:
+        raise ConfigError(f"{key}={length} is not a length: write iterations (2000) or epochs ('4 epochs'), at least one")
+    return length
+
+
+def with_iterations(settings: Any, iterations_per_epoch: int, key: str) -> Any:
+    """A copy of nested settings in which every text like `4 epochs` is a number of iterations."""
+    if isinstance(settings, dict):
+        return {name: with_iterations(value, iterations_per_epoch, f"{key}.{name}") for name, value in settings.items()}
+    if isinstance(settings, list):
+        return [with_iterations(value, iterations_per_epoch, f"{key}[{at}]") for at, value in enumerate(settings)]
+    if isinstance(settings, str) and _EPOCHS.fullmatch(settings.strip()):
+        return in_iterations(settings, iterations_per_epoch, key)
+    return settings

@@ -1,0 +1,79 @@
+"""What several test files share."""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from clrbench import config
+from clrbench.store import Result
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# The tests' many small arrays gain nothing from threads, and lose much on a busy machine.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+RESULT = Result(
+    run_id="0123456789",
+    name="triangular2-44-s1-0123456789",
+    experiment="quick",
+    data="digits",
+    model="small_cnn",
+    policy="triangular2",
+    seed=1,
+    status="finished",
+    iterations=44,
+    test_accuracy=25.0,
+    test_loss=2.2,
+    seconds=0.5,
+    images_per_second=2816.0,
+    versions={"torch": "2.9.0"},
+    commit="d452e76",
+    host="laptop",
+)
+
+
+def composed(*overrides: str) -> DictConfig:
+    """The configuration that a command line with these overrides makes."""
+    config.register()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        return compose("config", list(overrides))
+
+
+@pytest.fixture
+def make_config(tmp_path: Path) -> Callable[..., config.Config]:
+    """Make a checked configuration whose records and working files go to a folder of the test's own."""
+
+    def make(*overrides: str, folder: str = "one") -> config.Config:
+        paths = (f"paths.results={tmp_path / folder / 'results'}", f"paths.outputs={tmp_path / folder / 'outputs'}")
+        return config.checked(composed("tracking.wandb=disabled", *overrides, *paths))
+
+    return make
+
+
+@pytest.fixture
+def interrupted_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], contextlib.AbstractContextManager[None]]:
+    """A block within which training meets a Ctrl-C behind an iteration, and which expects that."""
+    from clrbench.training.recorder import Recorder
+
+    @contextlib.contextmanager
+    def block(iteration: int) -> Iterator[None]:
+        original = Recorder.on_train_batch_end
+
+        def die(self: Recorder, trainer: Any, *arguments: Any) -> None:
+            if trainer.global_step == iteration:
+                raise KeyboardInterrupt
+            original(self, trainer, *arguments)
+
+        with monkeypatch.context() as dying:
+            dying.setattr(Recorder, "on_train_batch_end", die)
+            with pytest.raises(KeyboardInterrupt):
+                yield
+
+    return block
