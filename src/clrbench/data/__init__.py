@@ -1,0 +1,1 @@
+"""Image sets: read from a source, kept in memory as bytes, and given out in batches."""

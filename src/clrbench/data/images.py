@@ -1,0 +1,108 @@
+"""Arrays of images and labels, and the rules that they keep."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clrbench.errors import DataError
+
+Array = NDArray[np.generic]
+HOLDOUT_EVERY = 10
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images (n, height, width, channels) of bytes, and their labels (n,) from 0."""
+
+    pixels: Array
+    labels: Array
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, indices: Array) -> "Images":
+        """The images at `indices`, in that order."""
+        return Images(self.pixels[indices], self.labels[indices])
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """A training and a test set of one kind of image."""
+
+    train: Images
+    test: Images
+
+    @property
+    def classes(self) -> int:
+        """The number of classes, those of the training set."""
+        return int(self.train.labels.max()) + 1
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of an image."""
+        _, height, width, channels = self.train.pixels.shape
+        return channels, height, width
+
+    def checksum(self) -> str:
+        """SHA-256 over shapes, pixels and labels, in hexadecimal."""
+        digest = hashlib.sha256()
+        for images in (self.train, self.test):
+            digest.update(repr(images.pixels.shape).encode())
+            digest.update(np.ascontiguousarray(images.pixels).data)
+            digest.update(np.ascontiguousarray(images.labels.astype(np.int64)).data)
+        return digest.hexdigest()
+
+
+def every_nth_of_each_class(labels: Array, n: int) -> NDArray[np.bool_]:
+    """Mark every n-th image of each class, in the order in which they stand: a split that needs no random numbers."""
+    marked = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        marked[np.flatnonzero(labels == label)[n - 1 :: n]] = True
+    return marked
+
+
+def training_indices(labels: Array, split: str) -> NDArray[np.int64]:
+    """What a run trains on: every training image (`paper`), or all but a tenth of each class (`holdout`)."""
+    if split == "paper":
+        return np.arange(len(labels))
+    return np.flatnonzero(~every_nth_of_each_class(labels, HOLDOUT_EVERY))
+
+
+def checked_images(pixels: Array, labels: Array, where: str) -> Images:
+    """Bring arrays into the form of `Images`, or say in a DataError what keeps them from it; `where` names them there."""
+    if pixels.dtype != np.uint8:
+        raise DataError(f"{where}: images are {pixels.dtype}, not uint8: store pixels as whole numbers 0-255")
+    if pixels.ndim == 3:
+        pixels = pixels[..., np.newaxis]
+    if pixels.ndim != 4 or 0 in pixels.shape or pixels.shape[3] not in (1, 3):
+        raise DataError(f"{where}: images have shape {pixels.shape}, not (n, height, width) or (n, height, width, 1 or 3)")
+    if labels.dtype.kind not in "iu":
+        raise DataError(f"{where}: labels are {labels.dtype}, not whole numbers: store the classes' numbers, 0, 1, 2, ...")
+    if labels.shape not in ((len(pixels),), (len(pixels), 1)):
+        raise DataError(f"{where}: labels have shape {labels.shape}, not ({len(pixels)},) as there are that many images")
+    labels = labels.reshape(-1).astype(np.int64)
+    if labels.min() < 0:
+        raise DataError(f"{where}: a label is {labels.min()}: number the classes 0, 1, 2, ...")
+    return Images(np.ascontiguousarray(pixels), labels)
+
+
+def checked_set(train: Images, test: Images, where: str) -> ImageSet:
+    """Pair a training with a test set, or say in a DataError why they do not belong together."""
+    if train.pixels.shape[1:] != test.pixels.shape[1:]:
+        raise DataError(
+            f"{where}: training images are {train.pixels.shape[1:]}, test images {test.pixels.shape[1:]}: make them equal"
+        )
+    present = np.unique(train.labels)
+    if len(present) < 2:
+        raise DataError(f"{where}: the training images have only one class, {present[0]}: add images of another")
+    if present[-1] != len(present) - 1:
+        missing = np.flatnonzero(present != np.arange(len(present)))[0]
+        raise DataError(
+            f"{where}: labels run to {present[-1]} but no training image has {missing}: "
+            f"number the classes 0 to {len(present) - 1}"
+        )
+    if test.labels.max() > present[-1]:
+        raise DataError(f"{where}: test label {test.labels.max()} is not among the training labels, 0 to {present[-1]}")
+    return ImageSet(train, test)
