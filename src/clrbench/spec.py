@@ -1,0 +1,93 @@
+"""From a configuration and its data to what exactly will run, and to the name that it has for ever."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from omegaconf import OmegaConf
+
+from clrbench.config import Config, in_iterations, with_iterations
+from clrbench.data.images import training_indices
+from clrbench.data.load import LoadedSet
+from clrbench.errors import ConfigError
+from clrbench.policies import schedule_of
+from clrbench.schedules import Schedule
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One run, every choice made: lengths are in iterations, the schedule is a function, the data are at hand."""
+
+    config: Config
+    data: LoadedSet
+    indices: NDArray[np.int64]
+    iterations_per_epoch: int
+    iterations: int
+    policy: dict[str, Any]
+    schedule: Schedule
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """All that decides the numbers of this run, and nothing else."""
+        config = self.config
+        stretched = {} if config.scale == 1 else {"scale": config.scale}
+        return {
+            "data": {"name": config.data.name, "sha256": self.data.checksum, "split": config.data.split},
+            "batch_size": config.data.batch_size,
+            "model": {"net": config.model.net, "input": config.model.input},
+            "optimizer": {"rule": config.optimizer.rule, "weight_decay": config.optimizer.weight_decay},
+            "policy": {key: value for key, value in self.policy.items() if key != "name"},
+            "iterations": self.iterations,
+            "seed": config.seed,
+            "precision": config.trainer.precision,
+            **stretched,
+        }
+
+    @cached_property
+    def run_id(self) -> str:
+        """Ten hexadecimal digits that stand for the identity."""
+        return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:10]
+
+    @property
+    def name(self) -> str:
+        """The name of the run's folder."""
+        return f"{self.policy['name']}-{self.iterations}-s{self.config.seed}-{self.run_id}"
+
+    @cached_property
+    def evaluation_points(self) -> list[int]:
+        """The iterations after which the test set is evaluated: a grid, each cycle's end, and the end of the budget."""
+        every = in_iterations(self.config.trainer.evaluate_every, self.iterations_per_epoch, "trainer.evaluate_every")
+        grid = range(every, self.iterations + 1, every)
+        return sorted({*grid, *self.schedule.cycle_ends(self.iterations), self.iterations})
+
+    @property
+    def warning(self) -> str | None:
+        """What is unusual about the run, in one line."""
+        ends = self.schedule.cycle_ends(self.iterations)
+        if not ends or ends[-1] == self.iterations:
+            return None
+        policy = self.policy["name"]
+        return f"warning: {policy}: {self.iterations} iterations end within a cycle; the last whole one ends at {ends[-1]}"
+
+    def config_text(self) -> str:
+        """config.yaml: the configuration as it was composed, without what this machine alone knows, and the identity."""
+        shown = OmegaConf.to_container(OmegaConf.structured(self.config))
+        assert isinstance(shown, dict)
+        for private in ("paths", "tracking"):
+            del shown[private]
+        return OmegaConf.to_yaml({**shown, "run_id": self.run_id, "identity": self.identity})
+
+
+def resolve(config: Config, data: LoadedSet) -> RunSpec:
+    """Make every choice of `config` definite for `data`. Raises ConfigError in one line for what cannot be run."""
+    indices = training_indices(data.images.train.labels, config.data.split)
+    per_epoch = len(indices) // config.data.batch_size
+    if per_epoch == 0:
+        raise ConfigError(f"data.batch_size={config.data.batch_size} is more than the {len(indices)} training images: lower it")
+    iterations = max(1, round(in_iterations(config.iterations, per_epoch, "iterations") * config.scale))
+    policy = with_iterations(config.policy, per_epoch, "policy")
+    return RunSpec(config, data, indices, per_epoch, iterations, policy, schedule_of(config, per_epoch))

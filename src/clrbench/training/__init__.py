@@ -1,0 +1,1 @@
+"""One run: the callback, the Lightning module, evaluations and checkpoints, from a configuration to its record."""

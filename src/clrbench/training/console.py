@@ -1,0 +1,123 @@
+"""What a run says to the person who started it."""
+
+import time
+from pathlib import Path
+
+import pytorch_lightning as pl
+from rich.console import Console as RichConsole
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from torch import nn
+
+from clrbench.spec import RunSpec
+
+
+class Console:
+    """Plain lines and, on a terminal, a bar with the time left. `silent` leaves both to the sweep that watches the records."""
+
+    def __init__(self, silent: bool = False) -> None:
+        self._rich = RichConsole(highlight=False, soft_wrap=True, quiet=silent)
+
+    def say(self, line: str) -> None:
+        """Print one line."""
+        self._rich.print(escape(line))
+
+    def plan(self, spec: RunSpec, module: nn.Module, folder: Path, start: int) -> None:
+        """Say what will run, a line a choice, and what is unusual about it."""
+        for name, text in _plan(spec, module, folder):
+            self._rich.print(f"[bold]{name:<10}[/bold]{escape(text)}")
+        if start:
+            self.say(f"goes on from iteration {start:,} of {spec.iterations:,}")
+        if spec.warning:
+            self.say(spec.warning)
+
+    def progress(self, start: int, iterations: int) -> pl.Callback:
+        """The callback that shows how far a run is."""
+        return ProgressBar(self._rich, start, iterations)
+
+
+def _plan(spec: RunSpec, module: nn.Module, folder: Path) -> list[tuple[str, str]]:
+    config, images = spec.config, spec.data.images
+    channels, height, width = images.shape
+    parameters = sum(parameter.numel() for parameter in module.parameters())
+    policy = ", ".join(f"{key} {_value(value)}" for key, value in spec.policy.items() if key not in ("name", "_target_"))
+    rule = ", ".join(f"{key} {value}" for key, value in config.optimizer.rule.items() if key != "_target_")
+    cycles = len(spec.schedule.cycle_ends(spec.iterations))
+    epochs = spec.iterations / spec.iterations_per_epoch
+    return [
+        (
+            "data",
+            f"{config.data.name}: {len(spec.indices):,} training and {len(images.test):,} test images "
+            f"of {height}x{width}x{channels}, {images.classes} classes, split {config.data.split}, "
+            f"batch {config.data.batch_size}",
+        ),
+        ("model", f"{config.model.name}: {parameters:,} parameters, input {config.model.input}, {config.trainer.precision}"),
+        ("optimizer", f"{config.optimizer.name}: {rule}, weight_decay {config.optimizer.weight_decay}"),
+        ("policy", f"{spec.policy['name']}: {policy}" + (f", stretched by {config.scale:g}" if config.scale != 1 else "")),
+        ("budget", f"{spec.iterations:,} iterations, {epochs:.4g} epochs" + (f", {cycles} whole cycles" if cycles else "")),
+        ("seed", str(config.seed)),
+        ("record", str(folder)),
+    ]
+
+
+def _value(value: object) -> str:
+    if isinstance(value, list):
+        return f"of {len(value)}" if value and isinstance(value[0], dict) else ", ".join(map(str, value))
+    return str(value)
+
+
+class ProgressBar(pl.Callback):
+    """A bar with the time left; nothing where the output is no terminal."""
+
+    def __init__(self, console: RichConsole, start: int, iterations: int) -> None:
+        self._bar = Progress(
+            TextColumn("training"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("elapsed"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=console.quiet or not console.is_terminal,
+            refresh_per_second=4,
+            speed_estimate_period=60,
+        )
+        self._task = self._bar.add_task("training", completed=start, total=iterations)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Show the bar."""
+        self._bar.start()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
+    ) -> None:
+        """Move the bar."""
+        self._bar.update(self._task, completed=trainer.global_step)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take the bar away."""
+        self._bar.stop()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Take the bar away."""
+        self._bar.stop()
+
+
+class ProgressNote(pl.Callback):
+    """Notes the iteration in a file about once a second, for whoever watches the run from outside."""
+
+    EVERY = 1.0
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._noted = path, -self.EVERY
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
+    ) -> None:
+        """Write the iteration where it is time; a reader who meets half a number loses nothing by it."""
+        now = time.monotonic()
+        if now - self._noted >= self.EVERY:
+            self._noted = now
+            self._path.write_text(str(trainer.global_step))

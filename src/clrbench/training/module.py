@@ -1,0 +1,86 @@
+"""The LightningModule: a network, the form of its input, and its optimizer."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import Optimizer
+
+from clrbench.data.images import Array
+
+_CHUNK = 5000
+
+
+class Input(nn.Module):
+    """Bytes (n, height, width, channels) to floats (n, channels, height, width): (pixels - mean) / scale.
+
+    The result keeps channels last in memory, the order in which the images are stored and CPUs convolve fastest.
+    """
+
+    mean: Tensor
+    scale: Tensor | None
+
+    def __init__(self, mean: NDArray[np.float64], scale: NDArray[np.float64] | None = None) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.from_numpy(mean).float())
+        self.register_buffer("scale", None if scale is None else torch.from_numpy(scale).float())
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Centre and scale a batch."""
+        images = pixels.float().sub_(self.mean)
+        if self.scale is not None:
+            images.div_(self.scale)
+        return images.permute(0, 3, 1, 2)
+
+
+def mean_image(pixels: Array, indices: NDArray[np.int64]) -> Input:
+    """Pixels 0-255 minus the mean image (height, width, channels) of the training images, as Caffe does."""
+    return Input(_mean(pixels, indices, lambda chunk: chunk))
+
+
+def standardize(pixels: Array, indices: NDArray[np.int64]) -> Input:
+    """Pixels minus their mean, by their standard deviation, per channel over the training images."""
+    mean = _mean(pixels, indices, lambda chunk: chunk).mean(axis=(0, 1))
+    variance = _mean(pixels, indices, lambda chunk: np.square(chunk - mean)).mean(axis=(0, 1))
+    return Input(mean, np.sqrt(np.maximum(variance, 1e-12)))
+
+
+def _mean(
+    pixels: Array, indices: NDArray[np.int64], transform: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """The mean over images (height, width, channels), chunk by chunk: a whole set in float64 would not fit in memory."""
+    total = np.zeros(pixels.shape[1:])
+    for start in range(0, len(indices), _CHUNK):
+        total += transform(pixels[indices[start : start + _CHUNK]].astype(np.float64)).sum(axis=0)
+    return total / len(indices)
+
+
+INPUTS = {"mean_image": mean_image, "standardize": standardize}
+
+
+class Classifier(pl.LightningModule):
+    """Softmax classification of images; the rate is the callback's business."""
+
+    def __init__(self, prepare: Input, net: nn.Module, make_optimizer: Callable[[nn.Module], Optimizer]) -> None:
+        super().__init__()
+        self.prepare = prepare
+        self.net = net.to(memory_format=torch.channels_last)
+        self._make_optimizer = make_optimizer
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Scores (n, classes) of images (n, height, width, channels) of bytes."""
+        scores: Tensor = self.net(self.prepare(pixels))
+        return scores
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """The mean cross-entropy of a batch."""
+        pixels, labels = batch
+        return F.cross_entropy(self(pixels), labels)
+
+    def configure_optimizers(self) -> Optimizer:
+        """The optimizer of the net's parameters."""
+        return self._make_optimizer(self.net)

@@ -1,0 +1,111 @@
+"""The evaluations of a run: when they happen, what they find, and the checkpoint that each leaves."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from clrbench.files import replacing
+from clrbench.store import Evaluation
+
+CHECK_EVERY = 50
+
+
+class Recorder(pl.Callback):
+    """Evaluate at given iterations, hand each evaluation on, and save a checkpoint behind it.
+
+    A checkpoint holds all evaluations so far, so that a run which is killed anywhere goes on from a consistent state. A
+    training loss that is not finite or above `loss_limit` stops the run and sets `diverged` to the reason.
+    """
+
+    def __init__(
+        self,
+        points: Sequence[int],
+        iterations_per_epoch: int,
+        rate: Callable[[int], float],
+        evaluate: Callable[[], tuple[float, float]],
+        on_evaluation: Callable[[list[Evaluation]], None],
+        checkpoint: Path,
+        loss_limit: float,
+    ) -> None:
+        self.rows: list[Evaluation] = []
+        self.diverged: str | None = None
+        self.iteration = 0
+        self._points, self._per_epoch, self._rate = frozenset(points), iterations_per_epoch, rate
+        self._evaluate, self._on_evaluation = evaluate, on_evaluation
+        self._checkpoint, self._loss_limit = checkpoint, loss_limit
+        self._seconds, self._since = 0.0, 0.0
+        self._loss, self._batches = torch.zeros((), dtype=torch.float64), 0
+
+    @property
+    def seconds(self) -> float:
+        """Training time up to the last evaluation or divergence, evaluations left out."""
+        return self._seconds
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock."""
+        self._loss = torch.zeros((), dtype=torch.float64, device=pl_module.device)
+        self._since = time.perf_counter()
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop the clock."""
+        self._seconds += time.perf_counter() - self._since
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Gather the loss; evaluate and save where it is time."""
+        self._loss += outputs["loss"]
+        self._batches += 1
+        self.iteration = trainer.global_step
+        if self.iteration in self._points:
+            self._record(trainer)
+        elif self._batches % CHECK_EVERY == 0:
+            self._stop_if_diverged(trainer, self._loss.item() / self._batches, "training")
+
+    def _record(self, trainer: pl.Trainer) -> None:
+        train_loss = self._loss.item() / self._batches
+        self._seconds += time.perf_counter() - self._since
+        if not self._stop_if_diverged(trainer, train_loss, "training"):
+            test_loss, test_accuracy = self._evaluate()
+            epoch = self.iteration / self._per_epoch
+            rate = self._rate(self.iteration - 1)
+            row = Evaluation(self.iteration, epoch, rate, train_loss, test_loss, test_accuracy, round(self._seconds, 3))
+            if not self._stop_if_diverged(trainer, test_loss, "test"):
+                self.rows.append(row)
+                self._loss.zero_()
+                self._batches = 0
+                self._save(trainer)
+                self._on_evaluation(self.rows)
+        self._since = time.perf_counter()
+
+    def _stop_if_diverged(self, trainer: pl.Trainer, loss: float, which: str) -> bool:
+        if math.isfinite(loss) and loss <= self._loss_limit:
+            return False
+        self.diverged = f"{which} loss {loss:.4g} at iteration {self.iteration} (limit {self._loss_limit:g})"
+        trainer.should_stop = True
+        return True
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        with replacing(self._checkpoint) as partial:
+            trainer.save_checkpoint(partial)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The evaluations so far, the training time, and the state of the random numbers that a net may draw."""
+        return {
+            "rows": [list(astuple(row)) for row in self.rows],
+            "seconds": self._seconds,
+            "random": torch.get_rng_state(),
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from `state_dict`."""
+        self.rows = [Evaluation(*row) for row in state_dict["rows"]]
+        self.iteration = self.rows[-1].iteration
+        self._seconds = state_dict["seconds"]
+        torch.set_rng_state(state_dict["random"])

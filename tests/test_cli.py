@@ -1,0 +1,94 @@
+"""The commands, as a user types them."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+SHORT = ("iterations=2 epochs", "policy.step_size=1 epoch", "tracking.wandb=disabled")
+
+
+def arguments_for(folder: Path, *overrides: str) -> list[str]:
+    return [sys.executable, "train.py", *overrides, f"paths.results={folder}/results", f"paths.outputs={folder}/outputs"]
+
+
+def run(folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(arguments_for(folder, *overrides), cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_one_run_says_each_choice_and_the_result_with_its_record(tmp_path: Path) -> None:
+    done = run(tmp_path, *SHORT, "policy=exp_range")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    names = [line.split()[0] for line in done.stdout.splitlines()]
+    assert names == ["data", "model", "optimizer", "policy", "budget", "seed", "record", "test"]
+    folder = next((tmp_path / "results" / "runs" / "adhoc").iterdir())
+    assert done.stdout.splitlines()[-1].endswith(str(folder))
+
+
+def test_a_sweep_goes_on_after_a_bad_run_ends_with_a_table_and_tells_in_its_exit_code(tmp_path: Path) -> None:
+    sweep = ("-m", "iterations=80", "tracking.wandb=disabled", "policy=fixed,exp", "data.batch_size=32,5000")
+    done = run(tmp_path, *sweep)
+    assert done.returncode == 1
+    assert "data.batch_size=5000 is more than the 1302 training images" in done.stderr
+    names = [path.name.partition("-")[0] for path in (tmp_path / "results" / "runs" / "adhoc").iterdir()]
+    assert sorted(names) == ["exp", "fixed", "invalid", "invalid"]
+    table = [line for line in done.stdout.splitlines() if line.startswith("│")]
+    assert [re.findall(r"\w+", line)[0] for line in table] == ["fixed", "exp"]
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("policy=exprange", "policy=exprange is unknown: choose one of cosine, cosine_restarts"),
+        ("policy.gama=0.9", "policy.gama is no key"),
+        ("seed=first", "seed=first: Value 'first' of type 'str' could not be converted to Integer"),
+        ("bounds.max_lr=0.001", "bounds.max_lr=0.001 is not above bounds.base_lr=0.002: raise it"),
+        ("iterations=0", "iterations=0 is not a length"),
+        ("policy.window=square", "window=square is impossible: it must be one of triangular, parabolic, hann"),
+    ],
+)
+def test_a_wrong_override_ends_in_one_line_before_anything_is_made(tmp_path: Path, override: str, words: str) -> None:
+    done = run(tmp_path, override)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "results").exists()
+    assert not (tmp_path / "outputs" / "cache").exists()
+
+
+def test_help_lists_the_choices_and_the_configuration_can_be_shown(tmp_path: Path) -> None:
+    assert "policy: cosine, cosine_restarts, decay" in run(tmp_path, "--help").stdout
+    assert "step_size: 4 epochs" in run(tmp_path, "--cfg", "job").stdout
+
+
+def test_ctrl_c_ends_a_run_with_one_line_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    long = ("iterations=4000", "trainer.evaluate_every=20", "tracking.wandb=disabled")
+    command = arguments_for(tmp_path, *long)
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and not list(tmp_path.glob("results/runs/adhoc/*/evals.csv")):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert errors.splitlines() == ["error: interrupted; the same command goes on from the last evaluation"]
+    again = run(tmp_path, *long)
+    assert re.search(r"goes on from iteration [\d,]+ of 4,000", again.stdout)
+    assert again.returncode == 0
+
+
+def test_make_alone_lists_the_commands() -> None:
+    listed = subprocess.run(
+        ["make"], cwd=ROOT, capture_output=True, text=True, check=True, env={"PATH": os.environ["PATH"]}
+    ).stdout
+    targets = re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert {"setup", "sweep", "test", "bench", "publish"} <= set(targets)
+    assert all(re.search(rf"^  {target} ", listed, re.MULTILINE) for target in targets)

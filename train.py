@@ -1,0 +1,18 @@
+"""One run of the suite, or with -m a sweep: `python train.py policy=exp_range`; `python train.py --help` lists the choices."""
+
+import hydra
+from omegaconf import DictConfig
+
+from clrbench import cli, config
+
+config.register()
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="config")
+def main(composed: DictConfig) -> str | None:
+    """Carry out the run that the command line describes; returns the folder of its record."""
+    return cli.run_one(composed)
+
+
+if __name__ == "__main__":
+    cli.main(main)
