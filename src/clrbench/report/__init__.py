@@ -1,0 +1,1 @@
+"""Draws what the analysis computed; computes nothing."""

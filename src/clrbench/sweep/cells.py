@@ -1,0 +1,88 @@
+"""The cells of a sweep: which run each set of overrides leads to, and what state it is in."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from clrbench import store
+from clrbench.claim import is_held
+from clrbench.errors import ClrbenchError
+from clrbench.store import Record, Result
+
+RUNNING, INTERRUPTED, MISSING, INVALID = "running", "interrupted", "missing", "invalid"
+_NOWHERE = Record(Path())
+ENDED = (store.FINISHED, store.DIVERGED)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a sweep. `error` says why it cannot be run; then all else about it but `invalid` is empty.
+
+    invalid: where it is recorded that, and why, it could not be run.
+    """
+
+    overrides: tuple[str, ...]
+    invalid: Record
+    record: Record = _NOWHERE
+    work: Path = Path()
+    data: str = ""
+    model: str = ""
+    iterations: int = 0
+    error: str | None = None
+
+    @property
+    def label(self) -> str:
+        """The overrides that tell this cell from others, as they were typed."""
+        return " ".join(text for text in self.overrides if not text.startswith(("experiment=", "paths.", "tracking.")))
+
+
+@dataclass(frozen=True)
+class State:
+    """How far a cell is: its status, the iteration that it has reached, and its result if it ended."""
+
+    status: str
+    iteration: int = 0
+    result: Result | None = None
+    reason: str | None = None
+
+    @property
+    def is_ended(self) -> bool:
+        """True if running the cell again would change nothing."""
+        return self.status in ENDED
+
+
+def state_of(cell: Cell) -> State:
+    """What the record and the working files say about a cell at this moment."""
+    if cell.error is not None:
+        return State(INVALID, reason=cell.error)
+    try:
+        result = cell.record.result()
+    except ClrbenchError as error:
+        return State(store.FAILED, reason=str(error))
+    if result is not None and result.status in ENDED:
+        return State(result.status, result.iterations, result)
+    if is_held(cell.work):
+        return State(RUNNING, progress(cell.work))
+    return _state_at_rest(cell, result)
+
+
+def _state_at_rest(cell: Cell, result: Result | None) -> State:
+    reached = _last_iteration(cell.record) if (cell.work / store.CHECKPOINT).is_file() else 0
+    if result is not None:
+        return State(store.FAILED, reached, result, result.reason)
+    return State(INTERRUPTED, reached) if reached else State(MISSING)
+
+
+def _last_iteration(record: Record) -> int:
+    try:
+        rows = record.evaluations()
+    except ClrbenchError:
+        return 0
+    return rows[-1].iteration if rows else 0
+
+
+def progress(work: Path) -> int:
+    """The iteration that a run under way has noted last."""
+    try:
+        return int((work / store.PROGRESS).read_text())
+    except (OSError, ValueError):
+        return 0

@@ -1,0 +1,110 @@
+"""From overrides to cells, remembered: composing a configuration costs a tenth of a second, and sweeps have thousands."""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+import clrbench
+from clrbench.complaints import Compose, in_one_line
+from clrbench.config import Data, PathNames, checked
+from clrbench.data.load import cache_key, load
+from clrbench.data.sources import fingerprint
+from clrbench.errors import ClrbenchError
+from clrbench.files import write_text
+from clrbench.policies import check_policy
+from clrbench.spec import resolve
+from clrbench.store import Record, run_folder
+from clrbench.sweep.cells import Cell
+from clrbench.sweep.invalid import invalid_record
+
+PACKAGE = Path(clrbench.__file__).parent
+
+
+class CellIndex:
+    """Finds the cells of overrides.
+
+    What it has composed once it reads from a file, as long as neither code, configuration files nor data have changed.
+    """
+
+    def __init__(
+        self, compose: Compose, paths: PathNames, conf: Path, say: Callable[[str], None], experiment: str = "adhoc"
+    ) -> None:
+        self._compose, self._paths, self._say, self._experiment = compose, paths, say, experiment
+        self._file = Path(paths.outputs) / "cache" / f"cells-{fingerprint([conf, PACKAGE])}.json"
+        self._warnings: set[str] = set()
+        self._known: dict[str, dict[str, Any]] = _read(self._file)
+        self._key_of_data = cache(lambda section: cache_key(Data(**json.loads(section)), paths))
+        self._load = cache(lambda section: load(Data(**json.loads(section)), paths, say))
+
+    def cells(self, all_overrides: Sequence[Sequence[str]]) -> list[Cell]:
+        """The cell of each set of overrides; one that cannot be run has the reason in `error`."""
+        before = len(self._known)
+        cells = [self._cell(tuple(overrides)) for overrides in all_overrides]
+        if len(self._known) != before:
+            with contextlib.suppress(OSError):  # the next sweep composes anew, and that is all
+                write_text(self._file, json.dumps(self._known))
+        return cells
+
+    def _cell(self, overrides: tuple[str, ...]) -> Cell:
+        try:
+            known = self._find(overrides)
+        except (ClrbenchError, OSError) as error:
+            return self._invalid(overrides, " ".join(str(error).split()))
+        except (HydraException, OmegaConfBaseException) as error:
+            return self._invalid(overrides, in_one_line(error, overrides, self._compose))
+        folder = (known["experiment"], known["name"])
+        return Cell(
+            overrides,
+            invalid_record(Path(self._paths.results), known["experiment"], overrides),
+            Record(run_folder(Path(self._paths.results), *folder)),
+            run_folder(Path(self._paths.outputs), *folder),
+            known["data_name"],
+            known["model"],
+            known["iterations"],
+        )
+
+    def _invalid(self, overrides: tuple[str, ...], reason: str) -> Cell:
+        chosen = [text.partition("=")[2] for text in overrides if text.startswith("experiment=")]
+        experiment = chosen[-1] if chosen else self._experiment
+        return Cell(overrides, invalid_record(Path(self._paths.results), experiment, overrides), error=reason)
+
+    def _find(self, overrides: tuple[str, ...]) -> dict[str, Any]:
+        key = hashlib.sha256(json.dumps(overrides).encode()).hexdigest()
+        known = self._known.get(key)
+        if known is None or self._key_of_data(known["data"]) != known["data_key"]:
+            known = self._known[key] = self._composed(overrides)
+        return known
+
+    def _composed(self, overrides: tuple[str, ...]) -> dict[str, Any]:
+        config = checked(self._compose(overrides))
+        check_policy(config)
+        data = json.dumps(dataclasses.asdict(config.data), sort_keys=True)
+        spec = resolve(config, self._load(data))
+        if spec.warning and spec.warning not in self._warnings:
+            self._warnings.add(spec.warning)
+            self._say(spec.warning)
+        return {
+            "experiment": config.experiment,
+            "name": spec.name,
+            "data_name": config.data.name,
+            "model": config.model.name,
+            "iterations": spec.iterations,
+            "data": data,
+            "data_key": self._key_of_data(data),
+        }
+
+
+def _read(file: Path) -> dict[str, dict[str, Any]]:
+    try:
+        known = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}

@@ -1,0 +1,1 @@
+"""Hydra finds plugins in the namespace `hydra_plugins` alone: here is the suite's sweeper."""

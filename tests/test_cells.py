@@ -1,0 +1,367 @@
+"""The cells of a sweep: what state each is in, what is remembered of them, and what is launched in which order."""
+
+import dataclasses
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from conftest import ROOT, composed
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import DictConfig
+from rich.console import Console
+
+from clrbench import store
+from clrbench.analysis.summary import summarize
+from clrbench.claim import claimed, lock_path
+from clrbench.config import PathNames
+from clrbench.store import CHECKPOINT, PROGRESS, Evaluation, Record, Result, run_folder
+from clrbench.sweep.cells import Cell, state_of
+from clrbench.sweep.index import CellIndex
+from clrbench.sweep.invalid import invalid_record, remove_invalid, write_invalid
+from clrbench.sweep.plan import hours_left, iterations_left, pace, plan_table
+
+RESULT = Result(
+    run_id="r", name="a", experiment="e", data="digits", model="small_cnn", policy="fixed", seed=1, status="finished",
+    iterations=100, test_accuracy=90.0, test_loss=0.3, seconds=2.0, images_per_second=50.0, versions={}, commit="", host="",
+)  # fmt: skip
+ROW = Evaluation(iteration=40, epoch=1, lr=0.1, train_loss=1, test_loss=1, test_accuracy=50, seconds=1)
+MakeCell = Callable[..., Cell]
+
+
+@pytest.fixture
+def make_cell(tmp_path: Path) -> MakeCell:
+    def make(name: str = "a", error: str | None = None) -> Cell:
+        return Cell(
+            (f"policy={name}", "seed=[1]"),
+            invalid_record(tmp_path / "results", "e", (name,)),
+            Record(run_folder(tmp_path / "results", "e", name)),
+            run_folder(tmp_path / "outputs", "e", name),
+            "digits",
+            "small_cnn",
+            100,
+            error,
+        )
+
+    return make
+
+
+def end(cell: Cell, **changes: object) -> None:
+    cell.record.write_config(yaml.safe_dump({"identity": {"iterations": 100, "name": cell.record.folder.name}}))
+    cell.record.write_result(dataclasses.replace(RESULT, **changes))  # type: ignore[arg-type]
+
+
+def interrupt(cell: Cell) -> None:
+    """Leave what a run that was killed behind its first evaluation leaves."""
+    cell.record.write_evaluations([ROW])
+    cell.work.mkdir(parents=True)
+    (cell.work / CHECKPOINT).write_bytes(b"")
+
+
+def leave_claim_of_the_dead(cell: Cell) -> None:
+    with claimed(cell.work):
+        text = lock_path(cell.work).read_text()
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    lock_path(cell.work).write_text(re.sub(r"^pid=\d+$", f"pid={process.pid}", text, flags=re.MULTILINE))
+
+
+# States
+
+
+@pytest.mark.parametrize("status", ["finished", "diverged"])
+def test_a_cell_with_a_result_has_ended_and_nothing_is_left(make_cell: MakeCell, status: str) -> None:
+    end(make_cell(), status=status)
+    state = state_of(make_cell())
+    assert (state.status, state.is_ended, iterations_left(make_cell(), state)) == (status, True, 0)
+
+
+def test_a_cell_of_which_nothing_is_there_is_missing_and_wholly_left(make_cell: MakeCell) -> None:
+    state = state_of(make_cell())
+    assert (state.status, state.is_ended, iterations_left(make_cell(), state)) == ("missing", False, 100)
+
+
+def test_an_interrupted_cell_has_left_what_follows_its_last_evaluation(make_cell: MakeCell) -> None:
+    interrupt(make_cell())
+    state = state_of(make_cell())
+    assert (state.status, iterations_left(make_cell(), state)) == ("interrupted", 60)
+
+
+def test_a_cell_without_a_checkpoint_starts_anew_whatever_its_record_holds(make_cell: MakeCell) -> None:
+    make_cell().record.write_evaluations([ROW])
+    assert iterations_left(make_cell(), state_of(make_cell())) == 100
+
+
+def test_a_running_cell_has_left_what_it_has_not_noted_yet(make_cell: MakeCell) -> None:
+    with claimed(make_cell().work):
+        (make_cell().work / PROGRESS).write_text("70")
+        state = state_of(make_cell())
+    assert (state.status, iterations_left(make_cell(), state)) == ("running", 30)
+
+
+def test_a_cell_whose_process_died_is_not_running(make_cell: MakeCell) -> None:
+    interrupt(make_cell())
+    leave_claim_of_the_dead(make_cell())
+    assert state_of(make_cell()).status == "interrupted"
+
+
+def test_a_failed_cell_tells_why_and_is_left(make_cell: MakeCell) -> None:
+    end(make_cell(), status="failed", iterations=40, test_accuracy=None, reason="out of memory")
+    state = state_of(make_cell())
+    assert (state.status, state.reason, state.is_ended) == ("failed", "out of memory", False)
+    assert iterations_left(make_cell(), state) == 100
+
+
+def test_a_cell_that_cannot_be_run_tells_why_and_takes_no_time(make_cell: MakeCell) -> None:
+    cell = make_cell(error="seed=x is no number")
+    state = state_of(cell)
+    assert (state.status, state.reason, iterations_left(cell, state)) == ("invalid", "seed=x is no number", 0)
+
+
+def test_a_damaged_result_is_a_failure_that_names_the_file_and_the_remedy(make_cell: MakeCell) -> None:
+    end(make_cell())
+    (make_cell().record.folder / "result.json").write_text("{")
+    state = state_of(make_cell())
+    assert (state.status, state.is_ended) == ("failed", False)
+    assert str(make_cell().record.folder / "result.json") in str(state.reason)
+    assert "remove it" in str(state.reason)
+
+
+# The plan
+
+
+def test_the_plan_lists_each_cell_with_its_state_what_is_left_and_the_hours(
+    make_cell: MakeCell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clrbench.sweep.plan.host", lambda: "this machine")
+    end(make_cell("a"), seconds=3600.0, host="this machine")
+    end(make_cell("slow"), seconds=36000.0, host="another")
+    interrupt(make_cell("b"))
+    cells = [make_cell("a"), make_cell("b"), make_cell("c", error="bad [value]")]
+    console = Console(width=160)
+    with console.capture() as capture:
+        console.print(plan_table(cells, pace(tmp_path / "results"), workers=2))
+    shown = capture.get()
+    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in shown.splitlines() if line.startswith("│")]
+    assert rows == [
+        ["policy=a seed=[1]", "finished", "0", "0.00"],
+        ["policy=b seed=[1]", "interrupted", "60", "0.60"],
+        ["policy=c seed=[1]", "invalid: bad [value]", "0", "0.00"],
+    ]
+    assert "3 runs: 1 finished, 1 interrupted, 1 invalid; 0.30 h left with 2 workers" in " ".join(shown.split())
+
+
+def test_hours_are_unknown_where_no_run_of_the_kind_has_been_measured_here(make_cell: MakeCell) -> None:
+    assert hours_left(make_cell(), state_of(make_cell()), {("mnist", "small_cnn"): 1.0}) is None
+
+
+def test_planning_starts_nothing_and_writes_nothing_but_its_cache(tmp_path: Path) -> None:
+    command = [
+        *(sys.executable, "train.py", "-m", "policy=fixed,triangular", "policy.max_lr=0.02", "hydra.sweeper.plan_only=true"),
+        *(f"paths.results={tmp_path}/results", f"paths.outputs={tmp_path}/outputs"),
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "2 runs: 1 invalid, 1 missing" in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["outputs"]
+    assert [path.name for path in (tmp_path / "outputs").iterdir()] == ["cache"]
+
+
+# The index
+
+
+@pytest.fixture
+def make_index(tmp_path: Path) -> Callable[..., CellIndex]:
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "config.yaml").write_text("seed: 1\n")
+
+    def make(compose: Callable[[Sequence[str]], DictConfig]) -> CellIndex:
+        paths = PathNames(str(tmp_path / "data"), str(tmp_path / "results"), str(tmp_path / "outputs"))
+        return CellIndex(compose, paths, tmp_path / "conf", print)
+
+    return make
+
+
+def counting(calls: list[Sequence[str]]) -> Callable[[Sequence[str]], DictConfig]:
+    def compose(overrides: Sequence[str]) -> DictConfig:
+        calls.append(overrides)
+        return composed(*overrides)
+
+    return compose
+
+
+def never(overrides: Sequence[str]) -> DictConfig:
+    pytest.fail(f"composed {overrides}")
+
+
+def test_a_second_look_composes_nothing_and_finds_the_same_cells(make_index: Callable[..., CellIndex]) -> None:
+    overrides = [("policy=fixed", "seed=1"), ("policy=exp", "seed=2")]
+    first = make_index(counting([])).cells(overrides)
+    assert [cell.record.folder.name.split("-")[0] for cell in first] == ["fixed", "exp"]
+    assert make_index(never).cells(overrides) == first
+
+
+def test_a_changed_configuration_file_makes_it_compose_anew(make_index: Callable[..., CellIndex], tmp_path: Path) -> None:
+    make_index(counting([])).cells([("policy=fixed",)])
+    (tmp_path / "conf" / "config.yaml").write_text("seed: 22\n")
+    calls: list[Sequence[str]] = []
+    make_index(counting(calls)).cells([("policy=fixed",)])
+    assert len(calls) == 1
+
+
+def test_changed_data_lead_to_another_cell(make_index: Callable[..., CellIndex], tmp_path: Path) -> None:
+    overrides = [("data=npz", f"data.path={tmp_path}/images.npz", "data.batch_size=10", "policy=fixed")]
+    names = []
+    for images in (80, 90):
+        pixels, labels = np.zeros((images, 8, 8), np.uint8), np.arange(images) % 2
+        np.savez(tmp_path / "images.npz", x_train=pixels, y_train=labels, x_test=pixels, y_test=labels)
+        (cell,) = make_index(counting([])).cells(overrides)
+        assert cell.error is None
+        names.append(cell.record.folder.name)
+    assert names[0] != names[1]
+
+
+def test_a_damaged_index_and_one_that_cannot_be_written_are_no_obstacle(
+    make_index: Callable[..., CellIndex], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = make_index(counting([])).cells([("policy=fixed",)])
+    (index,) = (tmp_path / "outputs" / "cache").glob("cells-*.json")
+    index.write_text("{")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("clrbench.sweep.index.write_text", full)
+    assert make_index(counting([])).cells([("policy=fixed",)]) == first
+
+
+def test_a_bad_cell_has_its_reason_and_the_others_are_found(make_index: Callable[..., CellIndex]) -> None:
+    good, bad, worse = make_index(counting([])).cells(
+        [("policy=fixed",), ("experiment=quick", "policy=fixed", "policy.step_size=3"), ("data.batch_size=5000",)]
+    )
+    assert good.error is None
+    assert "policy.step_size is no key" in str(bad.error)
+    assert "data.batch_size=5000 is more than" in str(worse.error)
+    assert [cell.invalid.folder.parent.name for cell in (good, bad, worse)] == ["adhoc", "quick", "adhoc"]
+
+
+# The record of what could not be run
+
+
+def test_the_record_of_an_invalid_cell_has_its_overrides_and_the_reason_and_can_be_removed(tmp_path: Path) -> None:
+    overrides = ("policy=fixed", "policy.step_size=3", f"paths.results={tmp_path}", "tracking.wandb=disabled")
+    record = invalid_record(tmp_path, "quick", overrides)
+    assert record == invalid_record(tmp_path, "quick", overrides[:2])
+    assert record != invalid_record(tmp_path, "quick", overrides[:1])
+    write_invalid(record, overrides, "policy.step_size is no key")
+    result = record.result()
+    assert result is not None
+    assert (result.status, result.reason, result.experiment) == ("failed", "policy.step_size is no key", "quick")
+    assert record.config() == {"overrides": ["policy=fixed", "policy.step_size=3"]}
+    remove_invalid(record)
+    assert not record.folder.exists()
+    remove_invalid(record)
+
+
+def test_an_invalid_record_has_no_row_in_tables_and_is_never_published(make_cell: MakeCell, tmp_path: Path) -> None:
+    end(make_cell("a"))
+    cell = make_cell("b", error="bad")
+    write_invalid(cell.invalid, cell.overrides, "bad")
+    found = list(store.records(tmp_path / "results" / "runs" / "e"))
+    assert len(found) == 2
+    assert len(summarize(found)) == 1
+    assert [path.name for path in store.publish(tmp_path / "results", "e")] == ["a"]
+
+
+# What is launched
+
+
+class Launcher:
+    """Carries out cells at once. A cell named in `deadly` takes the process of all that were launched with it along."""
+
+    def __init__(self, cells: Sequence[Cell], deadly: str = "", raising: str = "") -> None:
+        self._cells = {cell.overrides: cell for cell in cells}
+        self._deadly, self._raising = deadly, raising
+        self.launched: list[list[str]] = []
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        cells = [self._cells[tuple(overrides)] for overrides in job_overrides]
+        self.launched.append([cell.record.folder.name for cell in cells])
+        if self._deadly in self.launched[-1]:
+            for cell in cells:
+                leave_claim_of_the_dead(cell)
+            raise RuntimeError("a worker was killed")
+        return [self._returned(cell) for cell in cells]
+
+    def _returned(self, cell: Cell) -> JobReturn:
+        if cell.record.folder.name == self._raising:
+            return JobReturn(status=JobStatus.FAILED, _return_value=ValueError("no such thing"))
+        end(cell)
+        return JobReturn(status=JobStatus.COMPLETED, _return_value=None)
+
+
+def swept(cells: Sequence[Cell], launcher: Any) -> Any:
+    """The sweeper, behind a sweep that `launcher` carried out."""
+    Plugins.instance()  # executes the modules of all plugins, hence before the class is taken from its own
+    from hydra_plugins.clrbench_cells.sweeper import CellSweeper
+
+    sweeper = CellSweeper()
+    sweeper.launcher = launcher
+    sweeper._carry_out(cells)
+    return sweeper
+
+
+def test_what_has_ended_is_not_launched(make_cell: MakeCell) -> None:
+    end(make_cell("a"))
+    cells = [make_cell("a"), make_cell("b")]
+    launcher = Launcher(cells)
+    swept(cells, launcher)
+    assert launcher.launched == [["b"]]
+
+
+def test_a_cell_that_takes_its_process_down_is_given_up_and_takes_no_other_with_it(make_cell: MakeCell) -> None:
+    cells = [make_cell(name) for name in ("a", "b", "c")]
+    launcher = Launcher(cells, deadly="b")
+    sweeper = swept(cells, launcher)
+    assert launcher.launched == [["a", "b", "c"]] * 2 + [["a"], ["b"], ["c"]]
+    assert [state_of(cell).status for cell in cells] == ["finished", "missing", "finished"]
+    assert [cell.record.folder.name for cell in sweeper._reasons] == ["b"]
+    assert "its process was lost 3 times" in sweeper._reasons[cells[1]]
+    assert not lock_path(cells[1].work).exists()
+
+
+def test_a_launcher_that_never_starts_anything_is_not_tried_for_ever(make_cell: MakeCell) -> None:
+    class Broken:
+        attempts = 0
+
+        def launch(self, *_: object, **__: object) -> None:
+            self.attempts += 1
+            raise OSError("no more processes")
+
+    cells, launcher = [make_cell("a"), make_cell("b")], Broken()
+    sweeper = swept(cells, launcher)
+    assert launcher.attempts == 2 + len(cells)
+    assert all("no more processes" in sweeper._reasons[cell] for cell in cells)
+
+
+def test_an_error_outside_of_a_training_fails_its_cell_alone_and_is_recorded(
+    make_cell: MakeCell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells = [make_cell("a"), make_cell("b")]
+    sweeper = swept(cells, Launcher(cells, raising="a"))
+    sweeper.config = DictConfig({"paths": {"data": "data", "results": "results", "outputs": "outputs"}})
+    with pytest.raises(SystemExit) as caught:
+        sweeper._conclude(cells)
+    assert caught.value.code == 1
+    result = cells[0].invalid.result()
+    assert result is not None
+    assert "no such thing" in str(result.reason)
+    assert not cells[1].invalid.folder.exists()
+    failed, last = capsys.readouterr().err.splitlines()
+    assert failed == "failed: policy=a seed=[1]: ValueError('no such thing')"
+    assert last.startswith("1 of 2 runs failed")

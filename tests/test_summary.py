@@ -1,0 +1,80 @@
+"""The table behind a sweep."""
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import RESULT
+
+from clrbench.analysis.summary import half_width, summarize
+from clrbench.report.terminal import summary_table
+from clrbench.store import Record
+
+
+def record(folder: Path, identity: dict[str, object] | None = None, name: str = "a", **changes: object) -> Record:
+    result = dataclasses.replace(RESULT, **{"test_accuracy": 90.0, **changes})  # type: ignore[arg-type]
+    made = Record(folder / f"{name}-{result.seed}")
+    settings = {"iterations": 100, "seed": result.seed, "policy": {"base_lr": 0.1}, **(identity or {})}
+    made.write_config(yaml.safe_dump({"identity": settings}))
+    made.write_result(result)
+    return made
+
+
+def test_runs_that_differ_in_the_seed_alone_are_one_row_with_mean_and_interval(tmp_path: Path) -> None:
+    rows = summarize(record(tmp_path, seed=seed, test_accuracy=accuracy) for seed, accuracy in enumerate((90.0, 91.0, 92.0)))
+    assert len(rows) == 1
+    row = rows.row(0, named=True)
+    assert (row["runs"], row["test_accuracy"], row["iterations"]) == (3, 91.0, 100)
+    # t(0.975, 2 degrees of freedom) = 4.3027, standard error = 1 / sqrt(3)
+    assert row["half_width"] == pytest.approx(4.3027 / 3**0.5, abs=1e-3)
+
+
+def test_one_run_has_no_interval() -> None:
+    assert half_width([90.0]) is None
+
+
+def test_diverged_and_failed_runs_are_counted_and_not_averaged(tmp_path: Path) -> None:
+    rows = summarize([
+        record(tmp_path, seed=1),
+        record(tmp_path, seed=2, status="diverged", iterations=40, test_accuracy=None),
+        record(tmp_path, seed=3, status="failed", iterations=0, test_accuracy=None),
+    ])  # fmt: skip
+    row = rows.row(0, named=True)
+    assert (row["runs"], row["diverged"], row["failed"], row["test_accuracy"], row["iterations"]) == (1, 1, 1, 90.0, 100)
+
+
+def test_an_arm_of_which_no_run_finished_has_no_accuracy(tmp_path: Path) -> None:
+    rows = summarize([record(tmp_path, status="diverged", test_accuracy=None)])
+    assert rows["test_accuracy"].to_list() == [None]
+
+
+def test_arms_of_one_policy_are_told_apart_by_the_settings_in_which_they_differ(tmp_path: Path) -> None:
+    rows = summarize([
+        record(tmp_path, {"policy": {"base_lr": 0.1, "gamma": 0.9}}),
+        record(tmp_path, {"policy": {"base_lr": 0.2, "gamma": 0.9}}, name="b"),
+        record(tmp_path, {"policy": {"base_lr": 0.2}}, name="c", policy="exp"),
+    ])  # fmt: skip
+    assert rows["settings"].to_list() == ["base_lr=0.1", "base_lr=0.2", ""]
+
+
+def test_a_run_under_way_is_left_out(tmp_path: Path) -> None:
+    under_way = Record(tmp_path / "under_way")
+    under_way.write_config("identity: {}")
+    assert len(summarize([under_way, record(tmp_path)])) == 1
+
+
+def test_the_table_shows_failures_only_where_there_are_any(tmp_path: Path) -> None:
+    good = summarize([record(tmp_path, seed=1)])
+    bad = summarize([record(tmp_path, seed=1), record(tmp_path, seed=2, status="failed", test_accuracy=None)])
+    headings = [[column.header for column in summary_table(rows, "").columns] for rows in (good, bad)]
+    assert headings[0] == ["policy", "iterations", "runs", "test accuracy %", "training s"]
+    assert "failed" in headings[1]
+
+
+def test_reading_records_and_making_tables_needs_no_torch() -> None:
+    code = "import sys, clrbench.analysis.summary, clrbench.report.terminal; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "False"

@@ -1,0 +1,228 @@
+"""Weights & Biases online, and `make sync`: the real client against a server on this machine."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT, composed
+from rich.console import Console as Terminal
+from wandb_server import KEY, WandbServer
+
+from clrbench import config
+from clrbench.claim import claimed
+from clrbench.errors import ClrbenchError
+from clrbench.store import Result
+from clrbench.tracking import sync as syncing
+from clrbench.tracking import wandb as tracking
+from clrbench.training import run as running
+from clrbench.training.console import Console
+
+SHORT = ("iterations=4 epochs", "policy.step_size=1 epoch", "tracking.log_every=20")
+# A line every 20 iterations with the rate, one an evaluation; of these two at 40, the evaluation is the first.
+ITERATIONS = [0, 20, 40, 40, 60, 80, 80, 100, 120, 120, 140, 160]
+# What the client asks for before it sends the first line of the history, and in a whole run.
+BEFORE_HISTORY, WHOLE_RUN = 4, 6
+
+
+@pytest.fixture(autouse=True)
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[WandbServer]:
+    """A server, with an account on it, in place of that of the person who runs the tests; patience is short."""
+    for name in ("WANDB_MODE", "WANDB_PROJECT", "WANDB_ENTITY", "WANDB_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("NETRC", str(tmp_path / "home" / "netrc"))
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    monkeypatch.setenv("WANDB_FINISH_TIMEOUT", "3")
+    monkeypatch.setenv("WANDB_INIT_TIMEOUT", "5")
+    # What the client has learned about one server and key would hold for the next test's as well.
+    import wandb
+
+    wandb.teardown()
+    with WandbServer() as serving:
+        monkeypatch.setenv("WANDB_BASE_URL", serving.url)
+        yield serving
+        wandb.teardown()
+
+
+def train(folder: Path, mode: str, seed: int = 1) -> tuple[Result, list[str]]:
+    """One short run, and what was said about W&B."""
+    paths = (f"paths.results={folder / 'results'}", f"paths.outputs={folder / 'outputs'}")
+    made = config.checked(composed(*SHORT, *paths, f"tracking.wandb={mode}", f"seed={seed}"))
+    said: list[str] = []
+    console = Console(silent=True)
+    console.say = said.append  # type: ignore[method-assign]
+    result, _ = running.train(made, console)
+    return result, [line for line in said if "W&B" in line]
+
+
+@pytest.fixture
+def interrupt(monkeypatch: pytest.MonkeyPatch, interrupted_at: Callable[..., Any]) -> Callable[[Path, str], None]:
+    """Start the same run, with Ctrl-C after iteration 97; the evaluations at 40 and 80 have been mirrored."""
+
+    def start(folder: Path, mode: str) -> None:
+        with monkeypatch.context() as patient:
+            patient.setattr(tracking, "WAIT_AT_INTERRUPT", 30.0)
+            with interrupted_at(97):
+                train(folder, mode)
+
+    return start
+
+
+def sync(folder: Path, *options: str) -> tuple[int, str, float]:
+    """`make sync`: its exit code, all that it says, and the seconds that it takes."""
+    started = time.monotonic()
+    command = [sys.executable, ROOT / "scripts" / "sync.py", "--outputs", folder / "outputs", *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=folder, check=False)
+    return done.returncode, (done.stdout + done.stderr).strip(), time.monotonic() - started
+
+
+def iterations(server: WandbServer, run_id: str) -> list[int]:
+    return [line["iteration"] for line in server.lines(run_id)]
+
+
+def test_an_online_run_has_group_name_history_and_summary(server: WandbServer, tmp_path: Path) -> None:
+    result, said = train(tmp_path, "online")
+    assert said == []
+    assert list(server.buckets) == [result.run_id]
+    run = server.buckets[result.run_id]
+    assert (run["groupName"], run["displayName"], run["jobType"]) == ("adhoc", result.name, "triangular2")
+    assert iterations(server, result.run_id) == ITERATIONS
+    summary = server.summary(result.run_id)
+    assert (summary["status"], summary["test_accuracy"]) == ("finished", result.test_accuracy)
+    assert sync(tmp_path)[:2] == (0, f"nothing to upload below {tmp_path / 'outputs'}")
+
+
+def test_an_interrupted_online_run_is_one_run_with_each_line_once(
+    server: WandbServer, tmp_path: Path, interrupt: Callable[[Path, str], None]
+) -> None:
+    interrupt(tmp_path, "online")
+    (run_id,) = server.buckets
+    assert iterations(server, run_id) == ITERATIONS[:6]
+    train(tmp_path, "online")
+    assert list(server.buckets) == [run_id]
+    assert iterations(server, run_id) == ITERATIONS
+
+
+def test_offline_runs_are_uploaded_once_however_often_they_are_synced(server: WandbServer, tmp_path: Path) -> None:
+    results = [train(tmp_path, "offline", seed)[0] for seed in (1, 2)]
+    assert server.requests == []
+    assert sync(tmp_path)[:2] == (0, "2 runs uploaded")
+    requests = len(server.requests)
+    assert sync(tmp_path)[:2] == (0, f"nothing to upload below {tmp_path / 'outputs'}")
+    assert len(server.requests) == requests
+    assert set(server.buckets) == {result.run_id for result in results}
+    for result in results:
+        assert server.buckets[result.run_id]["groupName"] == "adhoc"
+        assert iterations(server, result.run_id) == ITERATIONS
+        assert server.summary(result.run_id)["test_accuracy"] == result.test_accuracy
+
+
+def test_project_and_entity_can_be_chosen_at_the_sync(server: WandbServer, tmp_path: Path) -> None:
+    result, _ = train(tmp_path, "offline")
+    assert sync(tmp_path, "--project", "elsewhere", "--entity", "team")[0] == 0
+    run = server.buckets[result.run_id]
+    assert (run["project"], run["entity"]) == ("elsewhere", "team")
+
+
+def test_a_run_synced_while_interrupted_and_again_at_its_end_is_one_run(
+    server: WandbServer, tmp_path: Path, interrupt: Callable[[Path, str], None]
+) -> None:
+    interrupt(tmp_path, "offline")
+    assert sync(tmp_path)[0] == 0
+    (run_id,) = server.buckets
+    assert iterations(server, run_id) == ITERATIONS[:6]
+    result, _ = train(tmp_path, "offline")
+    assert sync(tmp_path)[:2] == (0, "1 runs uploaded")
+    assert list(server.buckets) == [run_id]
+    assert iterations(server, run_id) == ITERATIONS
+    assert server.summary(run_id)["test_accuracy"] == result.test_accuracy
+
+
+def test_a_run_under_way_is_left_for_later(server: WandbServer, tmp_path: Path) -> None:
+    result, _ = train(tmp_path, "offline")
+    with claimed(tmp_path / "outputs" / "runs" / "adhoc" / result.name):
+        code, said, _ = sync(tmp_path)
+    assert (code, "1 under way" in said, server.requests) == (0, True, [])
+
+
+def test_a_server_that_dies_amid_a_sync_costs_seconds_and_nothing_is_lost_or_doubled(
+    server: WandbServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = [train(tmp_path, "offline", seed)[0] for seed in (1, 2)]
+    server.dies_after = 1 + WHOLE_RUN
+    monkeypatch.setattr(syncing, "STALL", 2.0)
+    with pytest.raises(ClrbenchError, match=r"does not answer.*`make sync` uploads the rest later"):
+        syncing.sync(tmp_path / "outputs", None, None, Terminal(quiet=True))
+    server.dies_after = None
+    assert sync(tmp_path)[0] == 0
+    for result in results:
+        assert iterations(server, result.run_id) == ITERATIONS
+
+
+@pytest.mark.parametrize("trouble", ["no key", "wrong key", "refused"])
+def test_a_sync_without_key_or_server_ends_within_seconds_in_a_line_that_helps(
+    trouble: str, server: WandbServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(tmp_path, "offline")
+    if trouble == "no key":
+        monkeypatch.delenv("WANDB_API_KEY")
+    server.refuses_key = trouble == "wrong key"
+    if trouble == "refused":
+        server.stop()
+    code, said, seconds = sync(tmp_path)
+    assert (code, said.count("\n")) == (1, 0)
+    assert said.startswith("error: W&B")
+    assert {"no key": "`wandb login`", "wrong key": "--relogin", "refused": "does not answer"}[trouble] in said
+    assert "make sync" in said
+    assert seconds < 30
+
+
+@pytest.mark.parametrize("trouble", ["wrong key", "refused"])
+def test_a_run_whose_server_turns_it_away_is_mirrored_offline_and_synced_later(
+    trouble: str, server: WandbServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.refuses_key = trouble == "wrong key"
+    if trouble == "refused":
+        monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    started = time.monotonic()
+    result, said = train(tmp_path, "online")
+    assert time.monotonic() - started < tracking.WAIT_AT_END
+    assert result.status == "finished"
+    assert len(said) == 1
+    assert "`make sync` uploads it later" in said[0]
+    server.refuses_key = False
+    monkeypatch.setenv("WANDB_BASE_URL", server.url)
+    assert sync(tmp_path)[0] == 0
+    assert iterations(server, result.run_id) == ITERATIONS
+
+
+def test_a_run_whose_server_dies_midway_is_completed_by_a_sync(server: WandbServer, tmp_path: Path) -> None:
+    server.dies_after = BEFORE_HISTORY
+    result, said = train(tmp_path, "online")
+    assert result.status == "finished"
+    assert len(said) == 1
+    assert "`make sync`" in said[0]
+    server.dies_after = None
+    assert sync(tmp_path)[:2] == (0, "1 runs uploaded")
+    assert iterations(server, result.run_id) == ITERATIONS
+
+
+def test_a_mirror_that_was_given_up_says_nothing_more(
+    server: WandbServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracking, "WAIT_AT_END", 0.5)
+    mirrors: list[tracking.WandbMirror] = []
+    start = tracking.WandbMirror.start
+    monkeypatch.setattr(tracking.WandbMirror, "start", lambda self: (mirrors.append(self), start(self))[1])
+    server.dies_after = 0
+    _, said = train(tmp_path, "online")
+    (mirror,) = mirrors
+    assert mirror._thread is not None
+    mirror._thread.join(30)
+    assert not mirror._thread.is_alive()
+    assert len(said) == 1
+    assert "did not answer" in said[0]
