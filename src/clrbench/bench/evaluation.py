@@ -1,0 +1,38 @@
+"""How long an evaluation takes."""
+
+import time
+from functools import partial
+from pathlib import Path
+
+from clrbench.bench import images, ours
+from clrbench.bench.figure import Figure, Goal
+from clrbench.bench.sizes import BATCH_SIZE, CLASSES, Sizes
+from clrbench.bench.timing import alternate
+from clrbench.data.batches import ImageTensors
+from clrbench.training.build import build
+from clrbench.training.evaluation import evaluate
+from clrbench.training.module import Classifier
+from clrbench.training.run import quiet, set_threads, trainer
+
+GOAL = Goal(2.5, is_minimum=False)
+
+
+def measure(conf: Path, folder: Path, sizes: Sizes) -> list[Figure]:
+    """The figure, for cifar10_full in float32; `folder` takes the images that its input is made from."""
+    path = images.save(images.random_images(BATCH_SIZE, side=32), folder)
+    spec = ours.spec_of(ours.configure(conf, path, 1, "model=cifar10_full"))
+    set_threads(spec)
+    module = build(spec)
+    with quiet():
+        module.trainer = trainer(spec, [])
+    tested = ImageTensors.of(images.random_images(sizes.evaluated_images, side=32))
+    _seconds(module, tested)
+    name = f"evaluation of {sizes.evaluated_images:,} images"
+    found = alternate("evaluation", {name: partial(_seconds, module, tested)}, sizes.repetitions)
+    return [Figure(name, "s", found[name], GOAL)]
+
+
+def _seconds(module: Classifier, tested: ImageTensors) -> float:
+    started = time.perf_counter()
+    evaluate(module, tested, CLASSES)
+    return time.perf_counter() - started

@@ -1,0 +1,20 @@
+"""How much the benchmark measures."""
+
+from dataclasses import dataclass
+
+BATCH_SIZE = 100
+CLASSES = 10
+# A training is a block to warm up, three that are measured, and one that keeps the machine as busy as before to their end.
+BLOCKS = 5
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The defaults make the published figures; smaller ones show that the benchmark works."""
+
+    repetitions: int = 5
+    step_block: int = 10  # steps of cifar10_full
+    loop_block: int = 2000  # steps of the linear model; W&B has begun before the first block ends
+    callback_steps: int = 2000
+    evaluated_images: int = 10_000
+    stored_runs: tuple[int, ...] = (200, 2000)  # multiples of the arms that bench/store.py has

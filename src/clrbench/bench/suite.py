@@ -1,0 +1,17 @@
+"""All figures in one run."""
+
+import tempfile
+from pathlib import Path
+
+from clrbench.bench import callback, evaluation, loop, step, store
+from clrbench.bench.figure import Figure
+from clrbench.bench.sizes import Sizes
+
+
+def measure(conf: Path, sizes: Sizes) -> list[Figure]:
+    """The figures, in the order of the table. `conf` is the folder of configurations."""
+    figures: list[Figure] = []
+    for part in (step, loop, callback, evaluation, store):
+        with tempfile.TemporaryDirectory() as folder:
+            figures += part.measure(conf, Path(folder), sizes)
+    return figures
