@@ -1,0 +1,31 @@
+"""Draw every policy of conf/policy as the paper's CIFAR-10 run has it, to docs/policies/NAME.svg."""
+
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+
+from clrbench import config
+from clrbench.policies import schedule_of
+from clrbench.report.policies import draw_policies
+
+ROOT = Path(__file__).resolve().parents[1]
+ITERATIONS_PER_EPOCH = 500  # CIFAR-10 at batch 100
+BUDGETS = {"step": 70_000, "exp": 70_000, "exp_range": 42_000, "triangular2_staged": 25_000}
+
+
+def main() -> None:
+    """Draw them all."""
+    config.register()
+    names = sorted(path.stem for path in (ROOT / "conf" / "policy").glob("*.yaml"))
+    drawn = {}
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        for name in names:
+            budget = BUDGETS.get(name, 24_000)
+            composed = compose("config", [f"policy={name}", "bounds=paper", f"iterations={budget}"])
+            drawn[name] = (schedule_of(config.checked(composed), ITERATIONS_PER_EPOCH), budget)
+    for path in draw_policies(drawn, ROOT / "docs" / "policies"):
+        print(path.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""What the README shows is so."""
+
+import json
+import re
+import textwrap
+from pathlib import Path
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from conftest import ROOT, composed
+
+from clrbench import config
+from clrbench.policies import schedule_of
+from clrbench.report.policies import draw_policies
+from clrbench.store import Record
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+POLICIES = sorted(path.stem for path in (ROOT / "conf" / "policy").glob("*.yaml"))
+
+
+def test_it_is_at_most_200_lines_long() -> None:
+    assert len(README.splitlines()) <= 200
+
+
+def test_its_callback_example_trains_a_module_that_knows_nothing_of_the_suite() -> None:
+    class Module(pl.LightningModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Linear(2, 1)
+
+        def training_step(self, batch: torch.Tensor) -> torch.Tensor:
+            return self.layer(batch).square().mean()
+
+        def configure_optimizers(self) -> torch.optim.Optimizer:
+            return torch.optim.SGD(self.parameters(), lr=1.0)
+
+    example = textwrap.dedent(re.search(r"(    import pytorch_lightning.*?fit\(module, loader\))", README, re.DOTALL)[1])  # type: ignore[index]
+    quick = example.replace("max_steps=16_000", "max_steps=3, logger=False, enable_checkpointing=False, accelerator='cpu'")
+    names = {"module": Module(), "loader": torch.utils.data.DataLoader(torch.ones(8, 2), batch_size=2)}
+    exec(quick, names)
+    assert names["module"].trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.001 + 0.005 * 3 / 2000)
+
+
+@pytest.mark.parametrize("arm", ["fixed", "triangular2"])
+def test_the_accuracy_that_it_shows_is_that_of_the_record(arm: str) -> None:
+    (record,) = (Record(folder) for folder in (ROOT / "results/evidence/table1").glob(f"{arm}-*-s1-*"))
+    result = record.result()
+    assert result is not None
+    command = f"python train.py experiment=table1 arm=table1/{arm} seed=1"
+    assert f"| 81.4% | {result.test_accuracy:.2f}% | `{command}` |" in README
+
+
+def test_the_times_that_it_shows_are_the_medians_of_the_measurement() -> None:
+    figures = {figure["name"]: figure for figure in json.loads((ROOT / "results/bench/step.json").read_text())["figures"]}
+    shown = {"step, plain way": "ms", "step, float32": "ms", "step, pair, float32, together": "ms", "step, bfloat16": "ms"}
+    for name, unit in {**shown, "step, pair, bfloat16, together": "ms", "evaluation of 10,000 images": "s"}.items():
+        median = figures[name]["median"]
+        assert f"{median:.{1 if unit == 'ms' else 2}f} {unit}" in README, name
+    for name in ("plain way / float32", "plain way / bfloat16", "plain way / pair, float32", "plain way / pair, bfloat16"):
+        assert f"{figures[name]['median']:.2f} times" in README, name
+    assert f"{figures['loop, overhead']['median']:.2f} ms a step" in README
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_every_policy_has_a_row_with_a_picture(policy: str) -> None:
+    assert f"| `{policy}` |" in README
+    assert f"(docs/policies/{policy}.svg)" in README
+    assert (ROOT / "docs" / "policies" / f"{policy}.svg").is_file()
+
+
+def test_every_link_to_a_file_leads_somewhere() -> None:
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if not link.startswith("http")]
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_same_schedule_makes_the_same_picture(tmp_path: Path) -> None:
+    schedule = schedule_of(config.checked(composed("policy=triangular2")), 500)
+    one, other = (draw_policies({"triangular2": (schedule, 8000)}, tmp_path / name)[0] for name in ("one", "other"))
+    assert one.read_bytes() == other.read_bytes()
+    assert one.read_text().startswith("<?xml")
