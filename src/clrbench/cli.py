@@ -78,7 +78,7 @@ def _run_one(composed: DictConfig, sweeping: bool) -> str | None:
 
     console = Console(silent=sweeping)
     try:
-        result, record = train(config, console)
+        result, record = train(config, console, list(HydraConfig.get().overrides.task))
     except HeldElsewhereError:
         if sweeping:
             return None  # the sweep waits for the process that holds the run

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -73,13 +74,22 @@ class RunSpec:
         policy = self.policy["name"]
         return f"warning: {policy}: {self.iterations} iterations end within a cycle; the last whole one ends at {ends[-1]}"
 
-    def config_text(self) -> str:
-        """config.yaml: the configuration as it was composed, without what this machine alone knows, and the identity."""
+    def config_text(self, overrides: Sequence[str] = ()) -> str:
+        """config.yaml: the configuration as it was composed, without what this machine alone knows, and the identity.
+
+        overrides: what was typed to compose it; they make the run anew.
+        """
         shown = OmegaConf.to_container(OmegaConf.structured(self.config))
         assert isinstance(shown, dict)
         for private in ("paths", "tracking"):
             del shown[private]
-        return OmegaConf.to_yaml({**shown, "run_id": self.run_id, "identity": self.identity})
+        typed = {"overrides": told(overrides)} if overrides else {}
+        return OmegaConf.to_yaml({**shown, **typed, "run_id": self.run_id, "identity": self.identity})
+
+
+def told(overrides: Sequence[str]) -> list[str]:
+    """The overrides that say what is run, without those that say where to and how it is followed."""
+    return [text for text in overrides if not text.startswith(("paths.", "tracking.", "hydra."))]
 
 
 def resolve(config: Config, data: LoadedSet) -> RunSpec:

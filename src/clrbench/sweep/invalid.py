@@ -14,14 +14,8 @@ from pathlib import Path
 import yaml
 
 from clrbench import environment, store
+from clrbench.spec import told
 from clrbench.store import Record, Result
-
-_ELSEWHERE = ("paths.", "tracking.", "hydra.")
-
-
-def told(overrides: Sequence[str]) -> list[str]:
-    """The overrides that say what is run, without those that say where to and how it is followed."""
-    return [text for text in overrides if not text.startswith(_ELSEWHERE)]
 
 
 def invalid_record(results: Path, experiment: str, overrides: Sequence[str]) -> Record:

@@ -5,7 +5,7 @@ import logging
 import signal
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -82,8 +82,10 @@ class Run:
         return self.work / "weights.pt"
 
 
-def train(config: Config, console: Console) -> tuple[Result, Record]:
+def train(config: Config, console: Console, overrides: Sequence[str] = ()) -> tuple[Result, Record]:
     """Carry out the run that `config` describes, or return its record if it was carried out before.
+
+    overrides: what was typed to compose `config`, for the record.
 
     An interrupted run goes on from its last evaluation. Raises ClrbenchError for what cannot be run, before anything is
     written; an error in the midst of training is recorded as `failed`, with its traceback in the run's log.
@@ -94,16 +96,16 @@ def train(config: Config, console: Console) -> tuple[Result, Record]:
     if result is None:
         with claimed(run.work) as claim:
             # Another process may have ended it between the first look and the claim.
-            result = run.ended() or _carry_out(run, claim, console)
+            result = run.ended() or _carry_out(run, claim, console, overrides)
     return result, run.record
 
 
-def _carry_out(run: Run, claim: Claim, console: Console) -> Result:
+def _carry_out(run: Run, claim: Claim, console: Console, overrides: Sequence[str]) -> Result:
     set_threads(run.spec)
     module = build(run.spec)
     start = _resumable_iteration(run.checkpoint)
     console.plan(run.spec, module, run.record.folder, start)
-    run.record.write_config(run.spec.config_text())
+    run.record.write_config(run.spec.config_text(overrides))
     mirror = WandbMirror(run.spec.config.tracking, _tracked(run), console.say)
     mirror.start()
     result = None
