@@ -18,7 +18,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from clrbench import store
-from clrbench.analysis.summary import summarize
+from clrbench.analysis.runs import OWN, arms_of, run_of
 from clrbench.claim import claimed, lock_path
 from clrbench.config import PathNames
 from clrbench.store import CHECKPOINT, PROGRESS, Evaluation, Record, Result, run_folder
@@ -274,7 +274,7 @@ def test_an_invalid_record_has_no_row_in_tables_and_is_never_published(make_cell
     write_invalid(cell.invalid, cell.overrides, "bad")
     found = list(store.records(tmp_path / "results" / "runs" / "e"))
     assert len(found) == 2
-    assert len(summarize(found)) == 1
+    assert len(arms_of(run for record in found for run in run_of(record, OWN))) == 1
     assert [path.name for path in store.publish(tmp_path / "results", "e")] == ["a"]
 
 
@@ -354,7 +354,9 @@ def test_an_error_outside_of_a_training_fails_its_cell_alone_and_is_recorded(
 ) -> None:
     cells = [make_cell("a"), make_cell("b")]
     sweeper = swept(cells, Launcher(cells, raising="a"))
-    sweeper.config = DictConfig({"paths": {"data": "data", "results": "results", "outputs": "outputs"}})
+    paths = {"data": "data", "results": "results", "outputs": "outputs"}
+    sources = [{"provider": "main", "path": str(ROOT / "conf")}]
+    sweeper.config = DictConfig({"paths": paths, "hydra": {"runtime": {"config_sources": sources}}})
     with pytest.raises(SystemExit) as caught:
         sweeper._conclude(cells)
     assert caught.value.code == 1

@@ -3,15 +3,19 @@
 import dataclasses
 import subprocess
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import polars as pl
 import pytest
 import yaml
 from conftest import RESULT
 
-from clrbench.analysis.summary import half_width, summarize
+from clrbench.analysis.runs import OWN, arms_of, run_of
+from clrbench.analysis.stats import half_width
+from clrbench.analysis.summary import summarize as summarize_arms
 from clrbench.report.terminal import summary_table
-from clrbench.store import Record
+from clrbench.store import Evaluation, Record
 
 
 def record(folder: Path, identity: dict[str, object] | None = None, name: str = "a", **changes: object) -> Record:
@@ -21,6 +25,10 @@ def record(folder: Path, identity: dict[str, object] | None = None, name: str = 
     made.write_config(yaml.safe_dump({"identity": settings}))
     made.write_result(result)
     return made
+
+
+def summarize(records: Iterable[Record]) -> pl.DataFrame:
+    return summarize_arms(arms_of(run for made in records for run in run_of(made, OWN)))
 
 
 def test_runs_that_differ_in_the_seed_alone_are_one_row_with_mean_and_interval(tmp_path: Path) -> None:
@@ -66,15 +74,35 @@ def test_a_run_under_way_is_left_out(tmp_path: Path) -> None:
     assert len(summarize([under_way, record(tmp_path)])) == 1
 
 
+def curve(accuracies: Sequence[float]) -> list[Evaluation]:
+    return [Evaluation(10 * at, at, 0.1, 1.0, 1.0, value, float(at)) for at, value in enumerate(accuracies, 1)]
+
+
+def test_the_speed_up_is_over_the_fixed_rate_of_the_same_seed_and_never_is_infinity(tmp_path: Path) -> None:
+    made = []
+    for seed, fixed in ((1, 80.0), (2, 82.0), (3, 99.0)):
+        made.append(record(tmp_path, {"policy": {"base_lr": 0.1}}, name="f", policy="fixed", seed=seed, test_accuracy=fixed))
+        made.append(record(tmp_path, {"policy": {"max_lr": 0.2}}, name="t", policy="triangular", seed=seed))
+        made[-1].write_evaluations(curve([70, 80, 81, 82, 83, 90]))
+    rows = {row["policy"]: row for row in summarize(made).iter_rows(named=True)}
+    # The seeds need 20, 40 and for ever, of a budget of 100.
+    assert (rows["triangular"]["to_fixed"], rows["triangular"]["speed_up"]) == (40.0, 2.5)
+    assert (rows["fixed"]["to_fixed"], rows["fixed"]["speed_up"]) == (None, None)
+    shown = summary_table(summarize(made), "")
+    assert [column.header for column in shown.columns][-3:-1] == ["to fixed", "speed-up"]
+
+
 def test_the_table_shows_failures_only_where_there_are_any(tmp_path: Path) -> None:
     good = summarize([record(tmp_path, seed=1)])
     bad = summarize([record(tmp_path, seed=1), record(tmp_path, seed=2, status="failed", test_accuracy=None)])
     headings = [[column.header for column in summary_table(rows, "").columns] for rows in (good, bad)]
-    assert headings[0] == ["policy", "iterations", "runs", "test accuracy %", "training s"]
+    assert headings[0] == ["policy", "budget", "runs", "accuracy %", "seconds"]
     assert "failed" in headings[1]
 
 
 def test_reading_records_and_making_tables_needs_no_torch() -> None:
-    code = "import sys, clrbench.analysis.summary, clrbench.report.terminal; print('torch' in sys.modules)"
+    code = (
+        "import sys, clrbench.analysis.summary, clrbench.report.build, clrbench.report.terminal; print('torch' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "False"

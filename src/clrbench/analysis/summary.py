@@ -1,19 +1,20 @@
-"""What a set of runs amounts to, arm by arm."""
+"""What a set of arms amounts to, a row each."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Sequence
+from statistics import mean
 from typing import Any
 
-import numpy as np
 import polars as pl
 
-# Not scipy.stats, whose import takes longer than the table of a thousand runs.
-from scipy.special import stdtrit
+from clrbench.analysis.runs import Arm
+from clrbench.analysis.stats import half_width
+from clrbench.analysis.targets import iterations_to_target
+from clrbench.store import DIVERGED, FAILED
 
-from clrbench.store import DIVERGED, FAILED, FINISHED, Record, Result
-
-CONFIDENCE = 0.95
 SCHEMA = {
+    "source": pl.String,
+    "experiment": pl.String,
     "data": pl.String,
     "model": pl.String,
     "policy": pl.String,
@@ -24,74 +25,69 @@ SCHEMA = {
     "failed": pl.Int64,
     "test_accuracy": pl.Float64,
     "half_width": pl.Float64,
+    "to_fixed": pl.Float64,
+    "speed_up": pl.Float64,
     "seconds": pl.Float64,
 }
+FIXED = "fixed"
 
 
-def summarize(records: Iterable[Record]) -> pl.DataFrame:
-    """One row an arm: runs that differ in nothing but the seed. What could not be run has no identity and is left out.
+def summarize(arms: Sequence[Arm]) -> pl.DataFrame:
+    """One row an arm.
 
-    Columns: data, model, policy; settings, what tells the arm from others of the same policy; iterations, the budget; runs,
-    diverged and failed, which count them by how they ended; test_accuracy, the mean of the finished runs in percent;
-    half_width, half of its 95% interval by Student's t, null for fewer than two runs; seconds, their mean training time.
+    Columns: source, experiment, data, model, policy; settings, what tells the arm from others of the same policy;
+    iterations, the budget; runs, diverged and failed, which count the runs by how they ended; test_accuracy, the mean of
+    the finished runs in percent; half_width, half of its 95% interval by Student's t, null for fewer than two runs;
+    to_fixed, the median over seeds of the iterations to the accuracy at which the fixed rate of the same seed ends, infinity
+    where most seeds never get there, null where no fixed rate with the same seed is among the arms; speed_up, the budget of the
+    fixed rate over that; seconds, their mean training time.
     """
-    arms: dict[str, list[Result]] = defaultdict(list)
-    identities: dict[str, Mapping[str, Any]] = {}
-    for record in records:
-        result = record.result()
-        identity = record.config().get("identity") if result is not None else None
-        if result is not None and identity is not None:
-            settings = {key: value for key, value in _leaves(identity).items() if key != "seed"}
-            arm = repr(sorted(settings.items()))
-            arms[arm].append(result)
-            identities[arm] = settings
-    policies = {arm: results[0].policy for arm, results in arms.items()}
-    rows = []
-    for arm, results in arms.items():
-        rivals = [identities[other] for other in arms if policies[other] == policies[arm]]
-        rows.append(
-            {
-                "data": results[0].data,
-                "model": results[0].model,
-                "policy": policies[arm],
-                "settings": _differences(identities[arm], rivals),
-                "iterations": identities[arm]["iterations"],
-                **_outcome(results),
-            }
-        )
-    return pl.DataFrame(rows, schema=SCHEMA)
+    return pl.DataFrame([_row(arm, fixed_rival(arm, arms)) for arm in arms], schema=SCHEMA)
 
 
-def _outcome(results: Sequence[Result]) -> dict[str, Any]:
-    finished = [result for result in results if result.status == FINISHED]
-    accuracies = [result.test_accuracy for result in finished if result.test_accuracy is not None]
+def fixed_rival(arm: Arm, arms: Sequence[Arm]) -> Arm | None:
+    """The arm with the fixed rate that belongs to the same experiment; None where there is none, or more than one."""
+    rivals = [
+        other
+        for other in arms
+        if (other.source, other.experiment) == (arm.source, arm.experiment)
+        and other.policy == FIXED
+        and _task(other) == _task(arm)
+    ]
+    return rivals[0] if len(rivals) == 1 and rivals[0] is not arm else None
+
+
+def _task(arm: Arm) -> tuple[str, str]:
+    return arm.runs[0].result.data, arm.runs[0].result.model
+
+
+def _row(arm: Arm, fixed: Arm | None) -> dict[str, Any]:
+    accuracies = list(arm.accuracies.values())
+    needed = None if fixed is None else _median_to_rival(arm, fixed)
+    data, model = _task(arm)
     return {
-        "runs": len(finished),
-        "diverged": sum(result.status == DIVERGED for result in results),
-        "failed": sum(result.status == FAILED for result in results),
-        "test_accuracy": sum(accuracies) / len(accuracies) if accuracies else None,
+        "source": arm.source,
+        "experiment": arm.experiment,
+        "data": data,
+        "model": model,
+        "policy": arm.policy,
+        "settings": arm.details,
+        "iterations": arm.iterations,
+        "runs": len(accuracies),
+        "diverged": arm.count(DIVERGED),
+        "failed": arm.count(FAILED),
+        "test_accuracy": mean(accuracies) if accuracies else None,
         "half_width": half_width(accuracies),
-        "seconds": sum(result.seconds for result in finished) / len(finished) if finished else None,
+        "to_fixed": needed,
+        "speed_up": fixed.iterations / needed if fixed and needed and math.isfinite(needed) else None,
+        "seconds": mean(run.result.seconds for run in arm.finished) if arm.finished else None,
     }
 
 
-def half_width(values: Sequence[float]) -> float | None:
-    """Half of the 95% interval of the mean of `values` by Student's t; None for fewer than two."""
-    if len(values) < 2:
-        return None
-    standard_error = np.std(values, ddof=1) / np.sqrt(len(values))
-    return float(standard_error * stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2))
-
-
-def _leaves(node: Any, key: str = "") -> dict[str, Any]:
-    """Nested settings as {dotted key: value}."""
-    if not isinstance(node, dict):
-        return {key: node}
-    return {name: value for child, item in node.items() for name, value in _leaves(item, f"{key}.{child}".lstrip(".")).items()}
-
-
-def _differences(settings: Mapping[str, Any], rivals: Sequence[Mapping[str, Any]]) -> str:
-    """The settings in which any rival differs, data and budget aside: these have columns of their own."""
-    told = [key for key in settings if key != "iterations" and not key.startswith(("data.", "model."))]
-    differing = [key for key in told if any(rival.get(key) != settings[key] for rival in rivals)]
-    return ", ".join(f"{key.rpartition('.')[2]}={settings[key]}" for key in differing)
+def _median_to_rival(arm: Arm, rival: Arm) -> float | None:
+    """The median over common seeds (of an even number, the later of the middle two, so that it is one that occurred)."""
+    targets = rival.accuracies
+    needed = sorted(
+        iterations_to_target(run.evaluations, targets[run.result.seed]) for run in arm.finished if run.result.seed in targets
+    )
+    return needed[len(needed) // 2] if needed else None

@@ -14,6 +14,7 @@ from hydra import compose, initialize_config_dir
 
 from clrbench import config as form
 from clrbench import environment, store
+from clrbench.analysis.runs import arms_of, read_runs
 from clrbench.analysis.summary import summarize
 from clrbench.bench.figure import Figure, Goal
 from clrbench.bench.sizes import Sizes
@@ -94,7 +95,8 @@ class Store:
     def seconds_of_summary(self) -> float:
         """From the files to a row an arm."""
         started = time.perf_counter()
-        summary = summarize(store.records(self.folder / "results" / "runs" / "adhoc"))
+        runs, _ = read_runs(self.folder / "results")
+        summary = summarize(arms_of(runs))
         seconds = time.perf_counter() - started
         if len(summary) != ARMS:
             raise ClrbenchError(f"the store to be summarized has {len(summary)} arms instead of {ARMS}")

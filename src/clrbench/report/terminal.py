@@ -1,17 +1,51 @@
 """Tables for the terminal."""
 
+import math
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import polars as pl
+from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+
+from clrbench.analysis.advice import Advice
+from clrbench.analysis.runs import Run, arms_of
+from clrbench.analysis.summary import summarize
+from clrbench.analysis.verdicts import FAILS, HOLDS, Verdict, judge_all
+from clrbench.report.rows import advice_title
+
+_COLOURS = {HOLDS: "green", FAILS: "red"}
+
+
+def print_summary(console: Console, title: str, runs: Sequence[Run], conf: Path, results: Path) -> None:
+    """What a sweep ends with: a row an arm, and the verdict on each claim of the paper that its runs bear on."""
+    console.print(summary_table(summarize(arms_of(runs)), title))
+    told = [verdict for verdict in judge_all(runs, conf, results) if any(verdict.source == run.source for run in runs)]
+    if told:
+        console.print(verdict_table(told))
+
+
+def verdict_table(verdicts: Sequence[Verdict]) -> Table:
+    """A row a verdict."""
+    table = Table(title="claims of the paper", title_justify="left")
+    for heading in ("", "claim", "verdict", "because"):
+        table.add_column(heading)
+    for verdict in verdicts:
+        colour = _COLOURS.get(verdict.verdict, "yellow")
+        shown = f"[{colour}]{verdict.verdict}[/{colour}]"
+        table.add_row(verdict.claim.id, escape(verdict.claim.says), shown, escape(verdict.reason))
+    return table
 
 
 def summary_table(summary: pl.DataFrame, title: str) -> Table:
     """The table behind a sweep, from `analysis.summary.summarize`; columns that say nothing are left out."""
-    table = Table(title=title, title_justify="left")
     shown = _columns(summary)
+    caption = "to fixed: iterations to the accuracy at which the fixed rate ends" if "to fixed" in shown else None
+    table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
     for heading, (_, justify) in shown.items():
-        table.add_column(heading, justify=justify)
+        table.add_column(heading, justify=justify, no_wrap=heading != "settings")
     for row in summary.iter_rows(named=True):
         table.add_row(*(show(row) for show, _ in shown.values()))
     return table
@@ -24,17 +58,26 @@ def _columns(summary: pl.DataFrame) -> dict[str, Any]:
         "model": (lambda row: row["model"], "left"),
         "policy": (lambda row: row["policy"], "left"),
         "settings": (lambda row: row["settings"], "left"),
-        "iterations": (lambda row: f"{row['iterations']:,}", "right"),
+        "budget": (lambda row: f"{row['iterations']:,}", "right"),
         "runs": (lambda row: str(row["runs"]), "right"),
         "diverged": (lambda row: str(row["diverged"]), "right"),
         "failed": (lambda row: str(row["failed"]), "right"),
-        "test accuracy %": (_accuracy, "right"),
-        "training s": (lambda row: "-" if row["seconds"] is None else f"{row['seconds']:.1f}", "right"),
+        "accuracy %": (_accuracy, "right"),
+        "to fixed": (lambda row: _iterations(row["to_fixed"]), "right"),
+        "speed-up": (lambda row: "-" if row["speed_up"] is None else f"{row['speed_up']:.2f}", "right"),
+        "seconds": (lambda row: "-" if row["seconds"] is None else f"{row['seconds']:.1f}", "right"),
     }
     silent = [name for name in ("diverged", "failed") if summary[name].sum() == 0]
     silent += [name for name in ("data", "model") if summary[name].n_unique() == 1]
     silent += ["settings"] if not any(summary["settings"]) else []
+    silent += ["to fixed", "speed-up"] if summary["to_fixed"].is_null().all() else []
     return {heading: column for heading, column in columns.items() if heading not in silent}
+
+
+def _iterations(needed: float | None) -> str:
+    if needed is None:
+        return "-"
+    return f"{needed:,.0f}" if math.isfinite(needed) else "never"
 
 
 def _accuracy(row: dict[str, Any]) -> str:
@@ -42,3 +85,15 @@ def _accuracy(row: dict[str, Any]) -> str:
         return "-"
     interval = "" if row["half_width"] is None else f" ± {row['half_width']:.2f}"
     return f"{row['test_accuracy']:.2f}{interval}"
+
+
+def print_advice(console: Console, advice: Sequence[Advice], faults: Sequence[str]) -> None:
+    """Each advice as its choice, its reasons, and the command that would settle what is open."""
+    for fault in faults:
+        console.print(f"left out: {escape(fault)}")
+    for one in advice:
+        console.print(f"[bold]{escape(advice_title(one))}: {one.choice}[/bold]")
+        for line in one.because:
+            console.print(f"  - {escape(line)}")
+        if one.command:
+            console.print(f"  what would settle it: {escape(one.command)}")

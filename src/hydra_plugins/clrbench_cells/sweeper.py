@@ -71,9 +71,12 @@ class CellSweeper(BasicSweeper):
         assert self.config is not None
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         (all_overrides,) = self.split_arguments(parser.parse_overrides([*self._parse_config(), *arguments]), None)
-        sources = self.config.hydra.runtime.config_sources
-        conf = next(Path(source.path) for source in sources if source.provider == "main")
-        return CellIndex(self._compose, self._paths, conf, self._say, self.config.experiment).cells(all_overrides)
+        return CellIndex(self._compose, self._paths, self._conf, self._say, self.config.experiment).cells(all_overrides)
+
+    @property
+    def _conf(self) -> Path:
+        assert self.config is not None
+        return next(Path(source.path) for source in self.config.hydra.runtime.config_sources if source.provider == "main")
 
     @property
     def _paths(self) -> PathNames:
@@ -136,8 +139,8 @@ class CellSweeper(BasicSweeper):
                 self._reasons[cell] = f"its process was lost {ATTEMPTS} times, by a kill or for want of memory: {error}"
 
     def _conclude(self, cells: Sequence[Cell]) -> None:
-        from clrbench.analysis.summary import summarize
-        from clrbench.report.terminal import summary_table
+        from clrbench.analysis.runs import OWN, run_of
+        from clrbench.report.terminal import print_summary
 
         states = {cell: state_of(cell) for cell in cells}
         ended = [cell for cell in cells if states[cell].is_ended]
@@ -145,7 +148,8 @@ class CellSweeper(BasicSweeper):
             remove_invalid(cell.invalid)
         if ended:
             title = f"{len(ended)} of {len(cells)} runs, mean ± 95% interval over seeds"
-            self._console.print(summary_table(summarize(cell.record for cell in ended), title))
+            runs = [run for cell in ended for run in run_of(cell.record, OWN)]
+            print_summary(self._console, title, runs, self._conf, Path(self._paths.results))
         failed = [cell for cell in cells if not states[cell].is_ended]
         for cell in failed:
             reason = cell.error or self._reasons.get(cell) or states[cell].reason or states[cell].status

@@ -1,0 +1,155 @@
+"""What the runs of one data set and model say to somebody who has to choose a policy."""
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from clrbench.analysis import stats
+from clrbench.analysis.decomposition import paired
+from clrbench.analysis.readings import cycle_ends
+from clrbench.analysis.runs import SOURCES, Arm
+from clrbench.analysis.verdicts import ALPHA
+
+CYCLE, KEEP, FASTER, UNKNOWN = "use CLR", "keep the fixed rate", "use CLR for speed", "not enough runs"
+MARGIN = 0.5
+SEEDS = (1, 2, 3, 4, 5)
+_CONSTANT = ("clrbench.schedules.fixed", "clrbench.schedules.step")
+_TOLD = ("base_lr", "max_lr", "step_size", "gamma", "decays", "window")
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Which policy to take, and what that rests on.
+
+    choice: one of CYCLE, KEEP, FASTER and UNKNOWN. gain: of the best cyclical arm over the best fixed rate, in percentage
+    points, with its 95% interval. because: sentences. command: what would settle it, empty where it is settled.
+    """
+
+    data: str
+    model: str
+    choice: str
+    because: Sequence[str]
+    source: str = ""
+    experiment: str = ""
+    best: Arm | None = None
+    fixed: Arm | None = None
+    gain: float | None = None
+    interval: tuple[float, float] | None = None
+    seeds: int = 0
+    command: str = ""
+
+
+def advise(arms: Sequence[Arm], data: str, model: str) -> list[Advice]:
+    """An advice for each source and experiment with runs of `data` and `model`; one that says how to begin where none has."""
+    own = [arm for arm in arms if (arm.runs[0].result.data, arm.runs[0].result.model) == (data, model)]
+    groups = [
+        [arm for arm in own if (arm.source, arm.experiment) == key]
+        for key in sorted({(arm.source, arm.experiment) for arm in own}, key=lambda key: (SOURCES.index(key[0]), key[1]))
+    ]
+    found = [_advice(group, data, model) for group in groups]
+    return found or [Advice(data, model, UNKNOWN, [f"no run of {model} on {data}"], command=_first_command(data, model))]
+
+
+def _advice(arms: Sequence[Arm], data: str, model: str) -> Advice:
+    fixed, best = _best(arms, _is_fixed), _best(arms, _is_cyclical)
+    about: dict[str, Any] = {"data": data, "model": model, "source": arms[0].source, "experiment": arms[0].experiment}
+    if fixed is None or best is None:
+        lacking = "a fixed rate" if fixed is None else "a cyclical policy"
+        return Advice(
+            **about, choice=UNKNOWN, because=[f"no finished run with {lacking}"], command=_command(arms[0], data, model)
+        )
+    differences = paired(best.accuracies, fixed.accuracies)
+    choice = _choice(differences, best.iterations, fixed.iterations)
+    return Advice(
+        **about,
+        choice=choice,
+        because=_because(arms, best, fixed, differences, choice),
+        best=best,
+        fixed=fixed,
+        gain=fmean(differences) if differences else None,
+        interval=stats.interval(differences),
+        seeds=len(differences),
+        command=_command(arms[0], data, model) if choice == UNKNOWN else "",
+    )
+
+
+def _best(arms: Sequence[Arm], kind: Callable[[Arm], bool]) -> Arm | None:
+    """The arm with the highest mean accuracy among those of a kind with the most seeds."""
+    able = [arm for arm in arms if arm.accuracies and kind(arm)]
+    return max(able, key=lambda arm: (len(arm.accuracies), fmean(arm.accuracies.values())), default=None)
+
+
+def _is_fixed(arm: Arm) -> bool:
+    return _target(arm) in _CONSTANT
+
+
+def _is_cyclical(arm: Arm) -> bool:
+    return bool(cycle_ends(arm.runs[0]))
+
+
+def _target(arm: Arm) -> str:
+    return str(arm.runs[0].identity["policy"]["_target_"])
+
+
+def _choice(differences: Sequence[float], budget: int, fixed_budget: int) -> str:
+    if stats.least_p(len(differences)) > ALPHA:
+        return UNKNOWN
+    if _shows(stats.p_above, differences):
+        return CYCLE
+    is_equal = max(stats.p_within(differences, MARGIN), stats.p_within(differences, MARGIN, stats.exact_p_above)) <= ALPHA
+    if is_equal and budget < fixed_budget:
+        return FASTER
+    if is_equal or _shows(stats.p_above, [-difference for difference in differences]):
+        return KEEP
+    return UNKNOWN
+
+
+def _shows(test: Callable[..., float], differences: Sequence[float]) -> bool:
+    return max(test(differences), stats.exact_p_above(differences)) <= ALPHA
+
+
+def _because(arms: Sequence[Arm], best: Arm, fixed: Arm, differences: Sequence[float], choice: str) -> list[str]:
+    rivals = sum(_is_cyclical(arm) for arm in arms), sum(_is_fixed(arm) for arm in arms)
+    said = [
+        f"{best.label}, {describe(best)}: {_mean(best)} after {best.iterations:,} iterations",
+        f"the best fixed rate, {fixed.label}, {describe(fixed)}: {_mean(fixed)} after {fixed.iterations:,} iterations",
+    ]
+    if differences:
+        bounds = stats.interval(differences)
+        spread = "" if bounds is None else f" [{bounds[0]:+.2f}, {bounds[1]:+.2f}]"
+        said.append(f"gain {fmean(differences):+.2f} points{spread}, n = {len(differences)} common seeds")
+    said.append(f"it rests on the best of {rivals[0]} cyclical arms and of {rivals[1]} fixed rates, chosen on these same runs")
+    if choice == UNKNOWN:
+        said.append(f"the difference is not settled: at least {len(SEEDS)} common seeds are needed, or a larger difference")
+    elif rivals[1] < 3:
+        said.append("another fixed rate could do better: few were tried")
+    if best.iterations != fixed.iterations:
+        said.append("budgets differ: with an equal one it may come out otherwise")
+    return said
+
+
+def describe(arm: Arm) -> str:
+    """An arm's bounds, step size and the like, in words."""
+    policy = arm.runs[0].identity["policy"]
+    stages = policy.get("stages")
+    told: Mapping[str, Any] = policy if not stages else stages[0]["schedule"]
+    words = ", ".join(f"{key} {told[key]}" for key in _TOLD if key in told)
+    return f"{len(stages)} stages, the first with {words}" if stages else words
+
+
+def _mean(arm: Arm) -> str:
+    return f"{fmean(arm.accuracies.values()):.2f}% (n = {len(arm.accuracies)})"
+
+
+def _command(arm: Arm, data: str, model: str) -> str:
+    if arm.experiment == "adhoc":
+        return _first_command(data, model)
+    return f"make sweep EXPERIMENT={shlex.quote(arm.experiment)} SEEDS={','.join(map(str, SEEDS))}"
+
+
+def _first_command(data: str, model: str) -> str:
+    seeds = ",".join(map(str, SEEDS))
+    chosen = f"data={shlex.quote(data)} model={shlex.quote(model)}"
+    return f"python train.py -m {chosen} policy=fixed,triangular,triangular2,exp_range seed={seeds}"

@@ -1,0 +1,107 @@
+"""The claims of the paper as data: conf/claims/*.yaml, a family of claims each."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omegaconf import MISSING, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from clrbench.errors import ConfigError
+
+# What a claim says of its treatment and its control.
+#   higher   its accuracy is higher
+#   equal    it differs by at most `margin` percentage points
+#   reaches  it gets to the accuracy at which the control of the same seed ends in at most `share` of the control's iterations
+#   below    a cost that `make bench` measures is below `margin` percent
+HIGHER, EQUAL, REACHES, BELOW = RELATIONS = ("higher", "equal", "reaches", "below")
+# Which accuracy of a run is meant.
+#   end            at the end of the budget
+#   cycle          at the end of the cycle numbered `cycle`
+#   cycle_ends     the mean over the ends of all cycles
+#   cycle_middles  the mean over the evaluations nearest to the middles of the same cycles
+END, CYCLE, CYCLE_ENDS, CYCLE_MIDDLES = READINGS = ("end", "cycle", "cycle_ends", "cycle_middles")
+
+
+@dataclass
+class Side:
+    """The runs on one side of a claim: those of the experiment whose config.yaml has these values, and what is read of them.
+
+    select: {dotted key: value}. paper: the paper's number in percent, null where it gives none.
+    """
+
+    select: dict[str, Any] = field(default_factory=dict)
+    reading: str = END
+    cycle: int | None = None
+    paper: float | None = None
+
+
+@dataclass
+class Cost:
+    """Two figures of `make bench`: the claim is about the first as a percentage of the second."""
+
+    figure: str = MISSING
+    of: str = MISSING
+
+
+@dataclass
+class Claim:
+    """One claim.
+
+    id: its name, like C1. says: the claim in words. source: where the paper says so. experiments: which can settle it, the
+    paper's own first; each is judged on its own. margin: percentage points for `equal`; for `higher` the least gain that
+    counts. open: what the paper leaves open, so that another choice may come out otherwise. missing: what the suite lacks
+    to settle the claim.
+    """
+
+    id: str = MISSING
+    says: str = MISSING
+    source: str = MISSING
+    relation: str = MISSING
+    margin: float = 0.5
+    share: float = 1.0
+    experiments: list[str] = field(default_factory=list)
+    treatment: Side = field(default_factory=Side)
+    control: Side = field(default_factory=Side)
+    cost: Cost | None = None
+    open: list[str] = field(default_factory=list)
+    missing: str | None = None
+
+
+@dataclass
+class Family:
+    """The claims of one file; as one family, they share the risk of a wrong verdict (Holm).
+
+    name: the file's. setting: what the paper's runs had, {dotted key of config.yaml: value}; runs that differ are judged
+    all the same, and the difference is told. differs: what is always different here.
+    """
+
+    name: str = MISSING
+    title: str = MISSING
+    setting: dict[str, Any] = field(default_factory=dict)
+    differs: list[str] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
+
+
+def read_families(conf: Path) -> list[Family]:
+    """The families of CONF/claims, by file name. Raises ConfigError in one line for a file that is none."""
+    return [_family(path) for path in sorted((conf / "claims").glob("*.yaml"))]
+
+
+def _family(path: Path) -> Family:
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(Family), OmegaConf.load(path), {"name": path.stem})
+        family = OmegaConf.to_object(merged)
+    except (OmegaConfBaseException, ValueError) as error:
+        raise ConfigError(f"{path}: {str(error).splitlines()[0]}") from None
+    assert isinstance(family, Family)
+    for claim in family.claims:
+        _check(claim, path)
+    return family
+
+
+def _check(claim: Claim, path: Path) -> None:
+    readings = [(f"{side}.reading", getattr(claim, side).reading, READINGS) for side in ("treatment", "control")]
+    for key, choice, allowed in [("relation", claim.relation, RELATIONS), *readings]:
+        if choice not in allowed:
+            raise ConfigError(f"{path}: {claim.id}: {key}={choice} is unknown: choose one of {', '.join(allowed)}")

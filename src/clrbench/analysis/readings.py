@@ -1,0 +1,57 @@
+"""Which accuracy of a run a claim is about."""
+
+import math
+from collections.abc import Sequence
+from statistics import mean
+
+from clrbench.analysis.claims import CYCLE, CYCLE_ENDS, END, Side
+from clrbench.analysis.runs import Run
+from clrbench.store import DIVERGED
+
+DIVERGED_ACCURACY = -math.inf
+
+
+def accuracy(run: Run, side: Side) -> float | None:
+    """The accuracy in percent that `side` reads of a run; minus infinity for one that diverged.
+
+    None for a run that failed, or in which there is nothing to be read: it has no such cycle.
+    """
+    if run.result.status == DIVERGED:
+        return DIVERGED_ACCURACY
+    if not run.is_finished:
+        return None
+    if side.reading == END:
+        return run.result.test_accuracy
+    ends = cycle_ends(run)
+    if side.reading == CYCLE:
+        return _at(run, ends[side.cycle - 1]) if side.cycle and side.cycle <= len(ends) else None
+    if not ends:
+        return None
+    points = ends if side.reading == CYCLE_ENDS else _middles(ends)
+    return mean(_nearest(run, point) for point in points)
+
+
+def cycle_ends(run: Run) -> list[int]:
+    """The iterations at which the run's cycles end; empty where the policy has none, or comes from outside the package."""
+    return run.schedule.cycle_ends(run.result.iterations) if run.schedule else []
+
+
+def at_last_cycle_end(run: Run) -> tuple[int, float] | None:
+    """Iteration and accuracy at the end of the last whole cycle, where the budget ends behind it; else None."""
+    ends = cycle_ends(run)
+    if not ends or ends[-1] == run.result.iterations:
+        return None
+    found = _at(run, ends[-1])
+    return None if found is None else (ends[-1], found)
+
+
+def _middles(ends: Sequence[int]) -> list[float]:
+    return [(start + end) / 2 for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def _at(run: Run, iteration: int) -> float | None:
+    return next((row.test_accuracy for row in run.evaluations if row.iteration == iteration), None)
+
+
+def _nearest(run: Run, iteration: float) -> float:
+    return min(run.evaluations, key=lambda row: abs(row.iteration - iteration)).test_accuracy

@@ -1,0 +1,194 @@
+"""The runs below a results folder, those that ship with the project and a user's own, and the arms that they form."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from clrbench import schedules
+from clrbench.errors import ClrbenchError
+from clrbench.schedules import Schedule
+from clrbench.store import FINISHED, Evaluation, Record, Result, records
+
+# The two folders below results/: never mixed in one statistic.
+EVIDENCE, OWN = "evidence", "runs"
+SOURCES = (EVIDENCE, OWN)
+_OUR_SCHEDULES = "clrbench.schedules."
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that has ended: how, and with which settings. `source` is the folder below results/ that it lies in."""
+
+    source: str
+    record: Record
+    result: Result
+    config: Mapping[str, Any]
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """All that decides the run's numbers."""
+        identity: Mapping[str, Any] = self.config["identity"]
+        return identity
+
+    @cached_property
+    def settings(self) -> Mapping[str, Any]:
+        """The identity without the seed, flat: {dotted key: value}. Runs with equal settings belong to one arm."""
+        return {key: value for key, value in leaves(self.identity).items() if key != "seed"}
+
+    @cached_property
+    def values(self) -> Mapping[str, Any]:
+        """The whole configuration, flat: {dotted key: value}."""
+        return {"scale": 1, **leaves({key: value for key, value in self.config.items() if key != "identity"})}
+
+    @cached_property
+    def evaluations(self) -> list[Evaluation]:
+        """The rows of evals.csv. Raises ClrbenchError for a file that is no such table."""
+        return self.record.evaluations()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run reached the end of its budget."""
+        return self.result.status == FINISHED
+
+    @cached_property
+    def schedule(self) -> Schedule | None:
+        """The rate of every iteration; None for a policy from outside the package, as records are data and never code."""
+        node = self.identity["policy"]
+        scale = self.identity.get("scale", 1)
+        return _schedule(node, scale) if isinstance(node, Mapping) and _is_ours(node) else None
+
+
+@dataclass(frozen=True)
+class Arm:
+    """Runs of one experiment that differ in nothing but the seed.
+
+    differences: the settings that tell this arm from others of the same policy and experiment.
+    """
+
+    source: str
+    experiment: str
+    differences: Mapping[str, Any]
+    runs: Sequence[Run]
+
+    @property
+    def label(self) -> str:
+        """The policy, and behind it the differences."""
+        told = _told(self.differences)
+        return f"{self.policy} ({told})" if told else self.policy
+
+    @property
+    def details(self) -> str:
+        """The differences but for budget, data and model, for tables in which these have columns of their own."""
+        return _told(
+            {
+                key: value
+                for key, value in self.differences.items()
+                if key != "iterations" and not key.startswith(("data.", "model."))
+            }
+        )
+
+    @property
+    def policy(self) -> str:
+        """The policy's name."""
+        return self.runs[0].result.policy
+
+    @property
+    def iterations(self) -> int:
+        """The budget."""
+        iterations: int = self.runs[0].identity["iterations"]
+        return iterations
+
+    @property
+    def finished(self) -> list[Run]:
+        """The runs that have an accuracy."""
+        return [run for run in self.runs if run.is_finished]
+
+    @property
+    def accuracies(self) -> dict[int, float]:
+        """The accuracy in percent at the end of the budget, seed by seed."""
+        return {run.result.seed: run.result.test_accuracy for run in self.finished if run.result.test_accuracy is not None}
+
+    def count(self, status: str) -> int:
+        """How many of the runs ended so."""
+        return sum(run.result.status == status for run in self.runs)
+
+
+def read_runs(results: Path) -> tuple[list[Run], list[str]]:
+    """All runs below `results` that have ended, in the order of source, experiment and name; and what could not be read.
+
+    What was never run for a fault in its settings has no identity, and is left out.
+    """
+    runs: list[Run] = []
+    faults: list[str] = []
+    for source in SOURCES:
+        for folder in sorted((results / source).glob("[!.]*/")):
+            for record in records(folder):
+                try:
+                    runs += run_of(record, source)
+                except ClrbenchError as error:
+                    faults.append(str(error))
+    return runs, faults
+
+
+def run_of(record: Record, source: str) -> list[Run]:
+    """The run of a record, none where it has not ended or never had settings. Raises ClrbenchError for a damaged record."""
+    result = record.result()
+    if result is None:
+        return []
+    config = record.config()
+    return [Run(source, record, result, config)] if isinstance(config.get("identity"), Mapping) else []
+
+
+def arms_of(runs: Iterable[Run]) -> list[Arm]:
+    """Group runs into arms, in the order in which their first runs come."""
+    groups: dict[tuple[str, str, str, str], list[Run]] = defaultdict(list)
+    for run in runs:
+        groups[run.source, run.result.experiment, run.result.policy, repr(sorted(run.settings.items()))].append(run)
+    rivals: dict[tuple[str, ...], list[Mapping[str, Any]]] = defaultdict(list)
+    for (*kind, _), members in groups.items():
+        rivals[tuple(kind)].append(members[0].settings)
+    return [
+        Arm(kind[0], kind[1], _differences(members[0].settings, rivals[tuple(kind)]), sorted(members, key=_seed))
+        for (*kind, _), members in groups.items()
+    ]
+
+
+def _seed(run: Run) -> int:
+    return run.result.seed
+
+
+def leaves(node: Any, key: str = "") -> dict[str, Any]:
+    """Nested settings as {dotted key: value}."""
+    if not isinstance(node, Mapping):
+        return {key: node}
+    return {name: value for child, item in node.items() for name, value in leaves(item, f"{key}.{child}".lstrip(".")).items()}
+
+
+def _differences(settings: Mapping[str, Any], rivals: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {key: value for key, value in settings.items() if any(rival.get(key) != value for rival in rivals)}
+
+
+def _told(differences: Mapping[str, Any]) -> str:
+    """The differences in words, each by the last part of its key; a set's name says more than its checksum."""
+    return ", ".join(f"{key.rpartition('.')[2]}={value}" for key, value in differences.items() if key != "data.sha256")
+
+
+def _is_ours(node: Mapping[str, Any]) -> bool:
+    return str(node.get("_target_", "")).startswith(_OUR_SCHEDULES)
+
+
+def _schedule(node: Mapping[str, Any], scale: float = 1.0) -> Schedule | None:
+    policy = schedules.POLICIES.get(str(node["_target_"]).removeprefix(_OUR_SCHEDULES))
+    settings = {key: value for key, value in node.items() if key not in ("name", "_target_")}
+    if policy is None:
+        return None
+    try:
+        if "stages" in settings:
+            stages = [{"start": stage["start"], "schedule": _schedule(stage["schedule"])} for stage in settings["stages"]]
+            settings["stages"] = stages
+        return Schedule(policy, settings, scale)
+    except (KeyError, TypeError, ValueError):
+        return None

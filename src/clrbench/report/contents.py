@@ -1,0 +1,96 @@
+"""What the report says, before it has a form: the same for the page and the summary."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from clrbench.analysis.advice import Advice, advise
+from clrbench.analysis.curves import accuracy_curve, rate_curve, sensitivity, target_curves
+from clrbench.analysis.decomposition import Step, decompose
+from clrbench.analysis.runs import EVIDENCE, Arm, Run, arms_of, read_runs
+from clrbench.analysis.summary import summarize
+from clrbench.analysis.verdicts import Verdict, judge_all
+
+
+@dataclass(frozen=True)
+class Section:
+    """One experiment's arms on one data set and model, from one source."""
+
+    source: str
+    experiment: str
+    data: str
+    model: str
+    arms: Sequence[Arm]
+
+    @property
+    def name(self) -> str:
+        """Tells the section from others; for people."""
+        return f"{self.experiment}: {self.model} on {self.data}"
+
+    @property
+    def summary(self) -> pl.DataFrame:
+        """A row an arm: see analysis.summary."""
+        return summarize(self.arms)
+
+    @property
+    def accuracy(self) -> dict[str, pl.DataFrame]:
+        """By arm: see analysis.curves."""
+        return {arm.label: accuracy_curve(arm) for arm in self.arms if arm.finished}
+
+    @property
+    def rates(self) -> dict[str, pl.DataFrame]:
+        """By arm: see analysis.curves."""
+        return {arm.label: curve for arm in self.arms if not (curve := rate_curve(arm)).is_empty()}
+
+    @property
+    def targets(self) -> dict[str, pl.DataFrame]:
+        """By arm: see analysis.targets."""
+        return target_curves(self.arms)
+
+    @property
+    def sensitivity(self) -> dict[str, pl.DataFrame]:
+        """By setting: see analysis.curves."""
+        return sensitivity(self.arms)
+
+    @property
+    def steps(self) -> list[Step]:
+        """Why CLR wins, where the section has the arms for it."""
+        return decompose(self.arms)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """All that is reported. faults: records that could not be read, and why."""
+
+    verdicts: Sequence[Verdict]
+    sections: Sequence[Section]
+    advice: Sequence[Advice]
+    runs: Sequence[Run]
+    faults: Sequence[str]
+
+
+def gather(results: Path, conf: Path, sources: Sequence[str] | None = None) -> Contents:
+    """Compute the contents from the records below `results`, of all `sources` or of these alone."""
+    runs, faults = read_runs(results)
+    runs = [run for run in runs if sources is None or run.source in sources]
+    sections = _sections(arms_of(runs))
+    tasks = dict.fromkeys((section.data, section.model) for section in sections)
+    arms = [arm for section in sections for arm in section.arms]
+    advice = [advised for data, model in tasks for advised in advise(arms, data, model)]
+    return Contents(judge_all(runs, conf, results), sections, advice, runs, faults)
+
+
+def _sections(arms: Sequence[Arm]) -> list[Section]:
+    groups: dict[tuple[str, str, str, str], list[Arm]] = defaultdict(list)
+    for arm in arms:
+        result = arm.runs[0].result
+        groups[arm.source, result.experiment, result.data, result.model].append(arm)
+    return [Section(*key, members) for key, members in groups.items()]
+
+
+def origin(source: str) -> str:
+    """What a reader calls a source."""
+    return {"": "", EVIDENCE: "shipped"}.get(source, "yours")

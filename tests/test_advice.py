@@ -1,0 +1,136 @@
+"""What is advised, and why CLR wins, on made-up stores whose answer is known."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from made_up import CYCLES, FIXED, write_arm
+
+from clrbench.analysis.advice import CYCLE, FASTER, KEEP, UNKNOWN, Advice, advise
+from clrbench.analysis.curves import sensitivity
+from clrbench.analysis.decomposition import decompose
+from clrbench.analysis.runs import arms_of, read_runs
+
+BASE = (80.0, 80.4, 79.8, 80.1, 80.3)
+
+
+def shifted(by: float) -> list[float]:
+    return [value + by + (-1) ** at / 20 for at, value in enumerate(BASE)]
+
+
+def advice(results: Path) -> list[Advice]:
+    runs, _ = read_runs(results)
+    return advise(arms_of(runs), "cifar10", "cifar10_full")
+
+
+@pytest.mark.parametrize(
+    ("by", "budget", "choice"), [(2.0, 400, CYCLE), (-2.0, 400, KEEP), (0.0, 400, KEEP), (0.0, 200, FASTER)]
+)
+def test_five_seeds_that_agree_give_an_advice(tmp_path: Path, by: float, budget: int, choice: str) -> None:
+    write_arm(tmp_path, "fixed", BASE)
+    write_arm(tmp_path, "triangular", shifted(by), schedule=CYCLES, iterations=budget)
+    (found,) = advice(tmp_path)
+    assert (found.choice, found.command, found.seeds) == (choice, "", 5)
+    assert found.gain == pytest.approx(by, abs=0.1)
+    assert any("base_lr 0.001, max_lr 0.006, step_size 100" in line for line in found.because)
+
+
+def test_too_few_or_disagreeing_seeds_give_the_command_that_would_settle_it(tmp_path: Path) -> None:
+    write_arm(tmp_path, "fixed", BASE)
+    write_arm(tmp_path, "triangular", shifted(9.0)[:4], schedule=CYCLES)
+    (found,) = advice(tmp_path)
+    assert (found.choice, found.command) == (UNKNOWN, "make sweep EXPERIMENT=table1 SEEDS=1,2,3,4,5")
+
+
+@pytest.mark.parametrize(("policy", "schedule"), [("fixed", FIXED), ("triangular", CYCLES)])
+def test_without_a_rival_nothing_is_advised(tmp_path: Path, policy: str, schedule: dict[str, object]) -> None:
+    write_arm(tmp_path, policy, BASE, schedule=schedule)
+    (found,) = advice(tmp_path)
+    assert found.choice == UNKNOWN
+    assert found.because == [f"no finished run with {'a cyclical policy' if policy == 'fixed' else 'a fixed rate'}"]
+
+
+def test_the_best_fixed_rate_is_the_rival_and_how_many_were_tried_is_told(tmp_path: Path) -> None:
+    for rate, by in ((0.001, 0.0), (0.002, 3.0), (0.004, -1.0)):
+        write_arm(tmp_path, "fixed", [value + by for value in BASE], schedule={**FIXED, "base_lr": rate})
+    write_arm(tmp_path, "triangular", shifted(2.0), schedule=CYCLES)
+    (found,) = advice(tmp_path)
+    assert found.fixed is not None
+    assert found.fixed.label == "fixed (base_lr=0.002)"
+    assert found.choice == KEEP
+    assert any("of 3 fixed rates" in line for line in found.because)
+
+
+def test_an_arm_that_diverged_is_never_the_best(tmp_path: Path) -> None:
+    write_arm(tmp_path, "fixed", BASE)
+    write_arm(tmp_path, "triangular", [None] * 5, schedule=CYCLES)
+    assert [found.choice for found in advice(tmp_path)] == [UNKNOWN]
+
+
+def test_shipped_and_own_runs_are_advised_on_separately(tmp_path: Path) -> None:
+    for source in ("evidence", "runs"):
+        write_arm(tmp_path, "fixed", BASE, source=source)
+        write_arm(tmp_path, "triangular", shifted(2.0 if source == "runs" else -2.0), schedule=CYCLES, source=source)
+    assert [(found.source, found.choice) for found in advice(tmp_path)] == [("evidence", KEEP), ("runs", CYCLE)]
+
+
+def test_the_command_says_how_to_begin_where_there_are_no_runs(tmp_path: Path) -> None:
+    command = [sys.executable, ROOT / "scripts" / "advise.py", "mnist", "small_cnn", "--results", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        "small_cnn on mnist: not enough runs",
+        "  - no run of small_cnn on mnist",
+        "  what would settle it: python train.py -m data=mnist model=small_cnn "
+        "policy=fixed,triangular,triangular2,exp_range seed=1,2,3,4,5",
+    ]
+
+
+# Why CLR wins
+
+
+def test_the_controls_are_decomposed_into_rate_decline_and_cycles(tmp_path: Path) -> None:
+    for policy, by in (("fixed_base", 0.0), ("fixed_middle", 1.0), ("decay_drops", 4.0), ("triangular2", 4.5)):
+        write_arm(tmp_path, policy, [value + by for value in BASE], experiment="controls")
+    runs, _ = read_runs(tmp_path)
+    steps = decompose(arms_of(runs))
+    assert [(step.name, round(step.mean, 6), step.seeds) for step in steps] == [
+        ("a higher rate", 1.0, 5),
+        ("a decline with the later drops", 3.0, 5),
+        ("cycles", 0.5, 5),
+    ]
+
+
+def test_a_step_whose_arm_is_missing_is_left_out(tmp_path: Path) -> None:
+    for policy in ("fixed_base", "fixed_middle"):
+        write_arm(tmp_path, policy, BASE, experiment="controls")
+    runs, _ = read_runs(tmp_path)
+    assert [step.name for step in decompose(arms_of(runs))] == ["a higher rate"]
+
+
+# Sensitivity
+
+
+def test_arms_that_differ_in_the_step_size_are_a_line_over_it(tmp_path: Path) -> None:
+    for step_size, by in ((100, 0.0), (50, 1.0), (200, -1.0)):
+        write_arm(tmp_path, "triangular", [value + by for value in BASE], schedule={**CYCLES, "step_size": step_size})
+    runs, _ = read_runs(tmp_path)
+    found = sensitivity(arms_of(runs))
+    assert list(found) == ["policy.step_size"]
+    assert found["policy.step_size"]["value"].to_list() == [50, 100, 200]
+    assert found["policy.step_size"]["accuracy"].to_list() == pytest.approx([81.12, 80.12, 79.12])
+
+
+def test_bounds_that_move_together_are_one_line(tmp_path: Path) -> None:
+    for factor in (0.5, 1, 2):
+        bounds = {"base_lr": 0.001 * factor, "max_lr": 0.006 * factor}
+        write_arm(tmp_path, "triangular", BASE, schedule={**CYCLES, **bounds})
+    runs, _ = read_runs(tmp_path)
+    assert list(sensitivity(arms_of(runs))) == ["policy.max_lr"]
+
+
+def test_one_arm_has_no_sensitivity(tmp_path: Path) -> None:
+    write_arm(tmp_path, "triangular", BASE, schedule=CYCLES)
+    runs, _ = read_runs(tmp_path)
+    assert sensitivity(arms_of(runs)) == {}
