@@ -6,7 +6,10 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep plan sync publish pictures test lint format bench clean
+DATA ?= digits
+MODEL ?= small_cnn
+
+.PHONY: help setup sweep plan report verify advise dashboard sync publish pictures test lint format bench clean
 
 help:  ## list the commands
 	@echo "make COMMAND, where COMMAND is one of"
@@ -28,6 +31,18 @@ sweep: $(READY)  ## run an experiment and end with its table   [EXPERIMENT=quick
 
 plan: $(READY)  ## list what a sweep would do, and the hours left; start nothing   [EXPERIMENT=quick] [SEEDS=1,2,3]
 	@$(BIN)/python train.py -m experiment=$(EXPERIMENT) $(if $(SEEDS),seed=$(SEEDS)) hydra.sweeper.plan_only=true
+
+report: $(READY)  ## make results/report/index.html: verdicts, figures, every run
+	@$(BIN)/python scripts/report.py
+
+verify: $(READY)  ## compute every number of report and README anew from the records, and compare
+	@$(BIN)/python scripts/report.py --verify
+
+advise: $(READY)  ## which policy, bounds and step size the runs speak for   [DATA=digits] [MODEL=small_cnn]
+	@$(BIN)/python scripts/advise.py $(DATA) $(MODEL)
+
+dashboard: $(READY)  ## show the runs in the browser, live while a sweep goes on
+	@$(BIN)/python scripts/dashboard.py
 
 sync: $(READY)  ## upload to Weights & Biases the runs that it lacks   [OUTPUTS=outputs]
 	@$(BIN)/python scripts/sync.py $(if $(OUTPUTS),--outputs $(OUTPUTS))

@@ -1,0 +1,86 @@
+"""The report in Markdown, and the table of results in the README."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import polars as pl
+
+from clrbench.analysis.commands import command_of
+from clrbench.analysis.runs import EVIDENCE, Run
+from clrbench.analysis.verdicts import NOT_RUN, Verdict
+from clrbench.errors import ClrbenchError
+from clrbench.report.contents import Contents, origin
+from clrbench.report.rows import advice_title, verdict_row
+from clrbench.report.tables import in_cell, summary_frame, to_markdown
+
+BEGIN, END = "<!-- results: made by `make report` -->", "<!-- end of results -->"
+
+
+def summary(contents: Contents) -> str:
+    """summary.md: the verdicts, the advice, and a table an experiment."""
+    parts = ["# What the runs say", "Made by `make report` from the records below `results/`; the page beside it shows more."]
+    parts += ["## Verdicts", _verdicts(_judged(contents)), "## Not run yet", _not_run(contents.verdicts)]
+    if contents.advice:
+        parts += ["## Advice"]
+    for advice in contents.advice:
+        lines = [f"- {in_cell(line)}" for line in advice.because]
+        lines += [f"- what would settle it: `{advice.command}`"] if advice.command else []
+        parts += [f"**{in_cell(advice_title(advice))}: {advice.choice}**", "\n".join(lines)]
+    for section in contents.sections:
+        parts += [f"## {in_cell(section.name)} ({origin(section.source)})", to_markdown(summary_frame(section.summary))]
+    if contents.faults:
+        parts += ["## Left out", "\n".join(f"- {in_cell(fault)}" for fault in contents.faults)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _judged(contents: Contents) -> list[Verdict]:
+    return [verdict for verdict in contents.verdicts if verdict.verdict != NOT_RUN]
+
+
+def _not_run(verdicts: Iterable[Verdict]) -> str:
+    waiting = [verdict for verdict in verdicts if verdict.verdict == NOT_RUN]
+    return "\n".join(
+        f"- {verdict.claim.id}, {in_cell(verdict.claim.says)}: {in_cell(verdict.reason)}"
+        + (f": `{verdict.case.command}`" if verdict.case.command else "")
+        for verdict in waiting
+    )
+
+
+def _verdicts(verdicts: Iterable[Verdict]) -> str:
+    rows = [verdict_row(verdict, number) for number, verdict in enumerate(verdicts, 1)]
+    columns = ("id", "says", "verdict", "measured", "paper", "seeds", "experiment", "origin")
+    names = ("claim", "says", "verdict", "measured", "in the paper", "n", "runs of", "whose")
+    table = pl.DataFrame([[getattr(row, column) for column in columns] for row in rows], schema=list(names), orient="row")
+    return to_markdown(table)
+
+
+def readme_block(contents: Contents, conf: Path) -> str:
+    """The README's results, from the shipped records alone: the verdicts that they bear on, and the runs of the paper's own."""
+    return f"{_verdicts(_judged(contents))}\n\n{_paper_runs(contents.runs, contents.verdicts, conf)}"
+
+
+def _paper_runs(runs: Iterable[Run], verdicts: Iterable[Verdict], conf: Path) -> str:
+    paper = {
+        (verdict.experiment, side.select.get("policy.name")): side.paper
+        for verdict in verdicts
+        for side in (verdict.claim.treatment, verdict.claim.control)
+        if not verdict.case.differs
+    }
+    rows = []
+    for run in runs:
+        told = paper.get((run.result.experiment, run.result.policy))
+        if run.source == EVIDENCE and told is not None and run.values["scale"] == 1:
+            rows.append(
+                f"| {in_cell(run.result.policy)}, {run.result.iterations:,} iterations | {told:.1f}% "
+                f"| {run.result.test_accuracy:.2f}% | `{command_of(run, conf)}` |"
+            )
+    return "\n".join(["| run of the paper | the paper | here | command |", "|---|---|---|---|", *rows])
+
+
+def with_block(readme: str, block: str) -> str:
+    """The README with its results replaced. Raises ClrbenchError where it has no place for them."""
+    head, begin, rest = readme.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise ClrbenchError(f"README.md: lacks the lines {BEGIN} and {END} between which the results stand: put them in")
+    return f"{head}{BEGIN}\n\n{block}\n\n{END}{tail}"
