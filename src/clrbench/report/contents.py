@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -88,7 +89,13 @@ def _sections(arms: Sequence[Arm]) -> list[Section]:
     for arm in arms:
         result = arm.runs[0].result
         groups[arm.source, result.experiment, result.data, result.model].append(arm)
-    return [Section(*key, members) for key, members in groups.items()]
+    return [Section(*key, sorted(members, key=_order)) for key, members in groups.items()]
+
+
+def _order(arm: Arm) -> tuple[str, int, list[tuple[bool, Any]]]:
+    """By policy, budget and settings: numbers by their size, then texts."""
+    values = [value for _, value in sorted(arm.differences.items()) if isinstance(value, (str, int, float))]
+    return arm.policy, arm.iterations, [(isinstance(value, str), value) for value in values]
 
 
 def origin(source: str) -> str:

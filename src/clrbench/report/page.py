@@ -50,9 +50,7 @@ def _section(section: Section, anchor: str, folder: Path, conf: Path) -> dict[st
         "anchor": anchor,
         "title": section.name,
         "origin": origin(section.source),
-        "summary": to_html(
-            summary_frame(section.summary), caption, {arm.policy: f"#{anchors[arm.label]}" for arm in reversed(section.arms)}
-        ),
+        "summary": to_html(summary_frame(section.summary), caption, [f"#{anchors[arm.label]}" for arm in section.arms]),
         "steps": to_html(steps_frame(section.steps), "What each change adds, in percentage points"),
         "arms": list(anchors),
         "drawings": [_drawing(drawing) for drawing in _drawings(section, anchor)],

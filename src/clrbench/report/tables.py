@@ -1,8 +1,9 @@
 """Data frames as tables of HTML and Markdown: numbers rounded for reading, text escaped."""
 
 import html
+import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
@@ -53,22 +54,23 @@ def steps_frame(steps: Sequence[Step]) -> pl.DataFrame:
     )
 
 
-def to_html(frame: pl.DataFrame, caption: str = "", links: Mapping[str, str] | None = None) -> str:
-    """A table; `links` makes the first column's texts lead somewhere."""
+def to_html(frame: pl.DataFrame, caption: str = "", links: Sequence[str] = ()) -> str:
+    """A table; `links` says where the first cell of each row leads."""
     if frame.is_empty():
         return ""
     numeric = [dtype.is_numeric() for dtype in frame.dtypes]
     head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in frame.columns)
-    body = "".join(f"<tr>{_cells(row, frame.columns, numeric, links or {})}</tr>" for row in frame.iter_rows())
+    rows = itertools.zip_longest(frame.iter_rows(), links)
+    body = "".join(f"<tr>{_cells(row, frame.columns, numeric, link)}</tr>" for row, link in rows)
     title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
     return f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _cells(row: Sequence[Any], columns: Sequence[str], numeric: Sequence[bool], links: Mapping[str, str]) -> str:
+def _cells(row: Sequence[Any], columns: Sequence[str], numeric: Sequence[bool], link: str | None) -> str:
     cells = []
     for at, (value, name, is_number) in enumerate(zip(row, columns, numeric, strict=True)):
         shown = html.escape(text(value, name))
-        if at == 0 and (link := links.get(str(value))):
+        if at == 0 and link:
             shown = f'<a href="{html.escape(link)}">{shown}</a>'
         cells.append(f'<td class="number">{shown}</td>' if is_number else f"<td>{shown}</td>")
     return "".join(cells)
