@@ -1,4 +1,4 @@
-"""Measure what a step, the loop, an evaluation and a store of runs cost: `make bench`, some six minutes on two idle cores."""
+"""Measure what steps, loop, evaluation, sweeps and a store of runs cost: `make bench`, some ten minutes on two idle cores."""
 
 import os
 import sys

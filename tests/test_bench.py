@@ -20,7 +20,16 @@ from clrbench.store import records as records_below
 from clrbench.training.build import build, make_optimizer
 
 CONF = Path(__file__).parents[1] / "conf"
-TINY = Sizes(repetitions=1, step_block=1, loop_block=20, callback_steps=20, evaluated_images=50, stored_runs=(20, 40))
+TINY = Sizes(
+    repetitions=1,
+    step_block=1,
+    loop_block=20,
+    callback_steps=20,
+    evaluated_images=50,
+    stored_runs=(20, 40),
+    swept_runs=2,
+    swept_iterations=40,
+)
 DIFFERENCES = ("loop, overhead", "CyclicLR's own cost")
 
 
@@ -92,6 +101,9 @@ def test_every_figure_is_measured(figures):
         "optimizer with CyclicLR",
         "CyclicLR's own cost",
         "evaluation of 50 images",
+        "sweep, one run after another with two threads",
+        "sweep, a one-thread worker a core",
+        "runs an hour, workers / in turn",
         "planning 20 runs",
         "resuming 20 finished runs",
         "summarizing 20 runs",

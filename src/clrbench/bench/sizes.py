@@ -18,3 +18,5 @@ class Sizes:
     callback_steps: int = 2000
     evaluated_images: int = 10_000
     stored_runs: tuple[int, ...] = (200, 2000)  # multiples of the arms that bench/store.py has
+    swept_runs: int = 16
+    swept_iterations: int = 1280

@@ -1,7 +1,5 @@
 """What a store of many runs costs: planning a sweep over it, resuming one that has ended, and summarizing it."""
 
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +14,7 @@ from clrbench import config as form
 from clrbench import environment, store
 from clrbench.analysis.runs import arms_of, read_runs
 from clrbench.analysis.summary import summarize
+from clrbench.bench.command import seconds_of
 from clrbench.bench.figure import Figure, Goal
 from clrbench.bench.sizes import Sizes
 from clrbench.bench.timing import alternate
@@ -79,13 +78,9 @@ class Store:
     def seconds_of_sweep(self, *options: str) -> float:
         """The whole command, in a process of its own."""
         swept = [f"policy={','.join(POLICIES)}", f"bounds.max_lr={','.join(MAX_LRS)}", f"seed=range(1,{self.seeds + 1})"]
-        command = [sys.executable, str(self.train), "-m", *swept, *self.choices, *options]
-        started = time.perf_counter()
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        seconds = time.perf_counter() - started
-        expected = f"{self.seeds * ARMS} finished" if options else f"{self.seeds * ARMS} of {self.seeds * ARMS} runs"
-        if done.returncode or expected not in done.stdout:
-            raise ClrbenchError(f"the sweep to be timed went wrong: {' '.join((done.stdout + done.stderr).split())[-300:]}")
+        total = self.seeds * ARMS
+        expected = f"{total} finished" if options else f"{total} of {total} runs"
+        seconds = seconds_of(self.train, ["-m", *swept, *self.choices, *options], expected)
         if (self.folder / "outputs" / "runs").exists():
             raise ClrbenchError(
                 "the sweep to be timed has trained, where all runs have ended: leave code and conf alone meanwhile"
