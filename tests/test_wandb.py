@@ -1,5 +1,6 @@
 """Weights & Biases, with the real client writing offline."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -9,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import composed
+from conftest import RESULT, composed
 
 from clrbench import config
-from clrbench.store import Record, Result
+from clrbench.store import Evaluation, Record, Result
 from clrbench.tracking import wandb as tracking
 from clrbench.training import run as running
 from clrbench.training.console import Console
@@ -72,6 +73,18 @@ def test_an_offline_run_holds_config_group_tags_rates_and_evaluations(tmp_path: 
     rates = [(point["iteration"], point["lr"]) for point in points if "lr" in point]
     assert [iteration for iteration, _ in rates] == list(range(0, 160, 20))
     assert rates[1][1] == pytest.approx(0.002 + (0.03 - 0.002) * 20 / 40)
+
+
+def test_the_summary_of_a_finished_run_alone_has_its_accuracy_and_the_iterations_to_the_targets_it_reaches() -> None:
+    rows = [Evaluation(at, at / 10, 0.01, 1.0, 1.0, accuracy, 1.0) for at, accuracy in ((10, 12.0), (20, 21.0), (30, 20.5))]
+    summary = tracking._summary(RESULT, rows)
+    assert {name: value for name, value in summary.items() if name.startswith(("final", "iterations_to"))} == {
+        "final_accuracy": 25.0,
+        **dict.fromkeys(("iterations_to_5", "iterations_to_10"), 10),
+        **dict.fromkeys(("iterations_to_15", "iterations_to_20"), 20),
+    }
+    diverged = tracking._summary(dataclasses.replace(RESULT, status="diverged", test_accuracy=None), rows)
+    assert diverged.keys() == {"status", "iterations", "test_loss", "seconds", "images_per_second"}
 
 
 def test_the_axes_are_iteration_for_all_metrics(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A W&B server for tests, as much of one as the real client needs: it keeps what it is sent, run by run."""
 
 import json
+import re
 import threading
 from collections import defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,18 +10,25 @@ from typing import Any
 KEY = "0123456789abcdef0123456789abcdef01234567"
 HISTORY = "wandb-history.jsonl"
 PROJECT = {"id": "p", "name": "clrbench", "entity": {"id": "e", "name": "somebody"}}
+# What is asked of a server for workspaces and reports.
+VIEWS = ("UpsertView2", "upsertView", "View", "ProjectViews", "ProjectInternalId", "GetProjects")
+PAGE = {"__typename": "PageInfo", "endCursor": None, "hasNextPage": False}
+MOMENT = "2026-01-01T00:00:00Z"
 
 
 class WandbServer:
     """Serves on a free port of 127.0.0.1 within a `with` block.
 
     refuses_key: answers 401 to everything. dies_after: drops every connection after that many requests.
+    projects: those that are there; a run makes its own. views: workspaces and reports; only an id finds one to be updated.
     """
 
     def __init__(self) -> None:
         self.refuses_key = False
         self.dies_after: int | None = None
         self.requests: list[str] = []
+        self.projects: set[str] = set()
+        self.views: list[dict[str, Any]] = []
         self.buckets: dict[str, dict[str, Any]] = {}
         self.files: dict[str, dict[str, dict[int, str]]] = defaultdict(lambda: defaultdict(dict))
         self._http = _Http(("127.0.0.1", 0), type("Handler", (_Handler,), {"server_state": self}))
@@ -65,9 +73,42 @@ class WandbServer:
             name = variables["run"]
             files = [{"name": file, "uploadUrl": f"{self.url}/upload/{name}/{file}"} for file in variables["files"]]
             return {"createRunFiles": {"runID": name, "uploadHeaders": [], "files": files}}
-        if operation == "Viewer":
+        if operation in ("Viewer", "GetDefaultEntity"):
             return {"viewer": {"id": "v", "entity": "somebody", "username": "somebody", "flags": "{}", "teams": {"edges": []}}}
+        if operation in VIEWS:
+            return self._views(operation, variables)
         return {}
+
+    def spec(self, name: str) -> dict[str, Any]:
+        """What was saved under a name that people see; there must be one such view alone."""
+        (view,) = [view for view in self.views if view["displayName"] == name]
+        spec: dict[str, Any] = json.loads(view["spec"])
+        return spec
+
+    def _views(self, operation: str, variables: dict[str, Any]) -> dict[str, Any]:
+        if operation in ("UpsertView2", "upsertView"):
+            return {"upsertView": self._upsert_view(variables)}
+        if operation == "GetProjects":
+            edges = [{"node": _project_node(name)} for name in sorted(self.projects)]
+            return {"models": {"edges": edges, "pageInfo": PAGE}}
+        project = variables["name"] if operation == "View" else variables.get("projectName") or variables.get("project")
+        if project not in self.projects:
+            return {"project": None}
+        if operation == "ProjectInternalId":
+            return {"project": {"id": "p", "internalId": "17"}}
+        kind, name = variables.get("viewType") or "runs", variables.get("viewName")
+        found = [view for view in self.views if view["type"] == kind and name in (None, view["name"])]
+        edges = [{"node": view, "cursor": view["id"]} for view in found if view["projectName"] == project]
+        return {"project": {"allViews": {"edges": edges, "pageInfo": PAGE}}}
+
+    def _upsert_view(self, variables: dict[str, Any]) -> dict[str, Any]:
+        known = [view for view in self.views if view["id"] == variables.get("id")]
+        view = known[0] if known else {"id": f"view-{len(self.views)}"}
+        view |= {key: value for key, value in variables.items() if key != "id"}
+        if not known:
+            self.views.append(view)
+        project = {"id": "p", "name": view["projectName"], "entityName": view["entityName"]}
+        return {"view": {**view, "project": project, "updatedAt": MOMENT}, "inserted": not known}
 
     def _status(self, name: str) -> dict[str, Any]:
         bucket, files, history = self.buckets[name], self.files[name], self.lines(name)
@@ -89,6 +130,7 @@ class WandbServer:
 
     def _upsert(self, variables: dict[str, Any]) -> dict[str, Any]:
         name = variables["name"]
+        self.projects.add(variables["project"])
         inserted = name not in self.buckets
         bucket = self.buckets.setdefault(name, {"id": f"bucket-{name}"})
         for key in ("displayName", "config", "tags", "groupName", "jobType", "project", "entity"):
@@ -115,6 +157,11 @@ class WandbServer:
             self.buckets[name]["exitcode"] = body["exitcode"]
 
 
+def _project_node(name: str) -> dict[str, Any]:
+    node = {"__typename": "Project", "id": "p", "name": name, "entityName": "somebody", "createdAt": MOMENT}
+    return {**node, "isBenchmark": False, "user": None}
+
+
 class _Http(ThreadingHTTPServer):
     def handle_error(self, *_: object) -> None:
         """Say nothing: clients break connections off."""
@@ -134,7 +181,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         content = json.loads(body)
         if self.path == "/graphql":
-            operation = content.get("operationName") or content["query"].split("(")[0].split()[-1]
+            operation = content.get("operationName") or re.split(r"\W+", content["query"].strip(), maxsplit=2)[1]
             state.requests.append(operation)
             self._answer(200, {"data": state.graphql(operation, content.get("variables") or {})})
         else:

@@ -1,6 +1,7 @@
 """Weights & Biases: one W&B run a run folder, written by a thread of its own so that training never waits for it."""
 
 import logging
+import math
 import os
 import queue
 import shutil
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from clrbench.config import Tracking
-from clrbench.store import Evaluation, Result
+from clrbench.store import FINISHED, Evaluation, Result
 
 # Without these the client waits for minutes on a server that does not answer, and looks up hosts to report errors to.
 PATIENCE = {
@@ -24,6 +25,8 @@ PATIENCE = {
     "WANDB_SILENT": "true",
 }
 WAIT_AT_END, WAIT_AT_INTERRUPT = 30.0, 3.0
+# What only a finished run has in its summary: its accuracy, and the iterations to each of the targets (percent) it reaches.
+FINAL, TARGETS = "final_accuracy", range(5, 100, 5)
 LATER = "the record is complete without it, and `make sync` uploads what is missing later"
 Say = Callable[[str], None]
 
@@ -56,6 +59,7 @@ class WandbMirror:
     say: Say
     _queue: "queue.SimpleQueue[Callable[[Any], None] | None]" = field(default_factory=queue.SimpleQueue)
     _thread: threading.Thread | None = None
+    _rows: Sequence[Evaluation] = ()
     _mirrored: int = 0
     # Lines of the history. The same run makes the same lines, so that those which the server has are told by their number.
     _known_to_server: int = 0
@@ -70,7 +74,8 @@ class WandbMirror:
         self._thread.start()
 
     def evaluations(self, rows: Sequence[Evaluation]) -> None:
-        """Mirror those of `rows` that are new."""
+        """Mirror those of `rows`, the run's evaluations so far, that are new."""
+        self._rows = list(rows)
         for row in rows:
             if row.iteration > self._mirrored:
                 self._queue.put(lambda wandb_run, row=row, since=self._mirrored: self._log(wandb_run, row, since))  # type: ignore[misc]
@@ -81,7 +86,8 @@ class WandbMirror:
         if self._thread is None:
             return
         if result is not None:
-            self._queue.put(lambda wandb_run: wandb_run.summary.update(_summary(result)))
+            rows = self._rows
+            self._queue.put(lambda wandb_run: wandb_run.summary.update(_summary(result, rows)))
         self._queue.put(None)
         # Nobody who interrupts a run wants to wait for it.
         patience = WAIT_AT_INTERRUPT if result is None else WAIT_AT_END
@@ -212,6 +218,20 @@ def reason_of(error: Exception) -> str:
     return " ".join(str(error).split()).rstrip(".") or type(error).__name__
 
 
-def _summary(result: Result) -> dict[str, Any]:
+def target_key(target: int) -> str:
+    """Where the summary has the iterations to an accuracy of so many percent; a run that never gets there lacks it."""
+    return f"iterations_to_{target}"
+
+
+def _summary(result: Result, rows: Sequence[Evaluation]) -> dict[str, Any]:
     shown = ("status", "iterations", "test_accuracy", "test_loss", "seconds", "images_per_second", "reason")
-    return {name: value for name, value in asdict(result).items() if name in shown and value is not None}
+    told = {name: value for name, value in asdict(result).items() if name in shown and value is not None}
+    return told | (_outcome(result, rows) if result.status == FINISHED else {})
+
+
+def _outcome(result: Result, rows: Sequence[Evaluation]) -> dict[str, Any]:
+    from clrbench.analysis.targets import iterations_to_target
+
+    needed = {target: iterations_to_target(rows, target) for target in TARGETS}
+    reached = {target_key(target): int(iterations) for target, iterations in needed.items() if math.isfinite(iterations)}
+    return {FINAL: result.test_accuracy, **reached}
