@@ -2,18 +2,20 @@
 PYTHON ?= python3
 EXPERIMENT ?= quick
 SEEDS ?=
+BOUNDS ?=
+CHOSEN = $(if $(SEEDS),seed=$(SEEDS)) $(if $(BOUNDS),bounds=$(BOUNDS))
 BIN := .venv/bin
 READY := .venv/.ready
 
-.DEFAULT_GOAL := help
 DATA ?= digits
 MODEL ?= small_cnn
 
-.PHONY: help setup sweep plan report verify advise dashboard sync publish pictures test lint format bench clean
+.DEFAULT_GOAL := help
+.PHONY: help setup sweep plan range-test report verify advise dashboard wandb sync publish pictures test lint format bench clean
 
 help:  ## list the commands
 	@echo "make COMMAND, where COMMAND is one of"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "One run: $(BIN)/python train.py policy=exp_range   (--help lists the choices)"
 
 setup: $(READY)  ## make .venv and install the pinned packages
@@ -26,11 +28,14 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-sweep: $(READY)  ## run an experiment and end with its table   [EXPERIMENT=quick] [SEEDS=1,2,3]
-	@$(BIN)/python train.py -m experiment=$(EXPERIMENT) $(if $(SEEDS),seed=$(SEEDS))
+sweep: $(READY)  ## run an experiment and end with its table   [EXPERIMENT=quick] [SEEDS=1,2,3] [BOUNDS=range_test]
+	@$(BIN)/python train.py -m experiment=$(EXPERIMENT) $(CHOSEN)
 
 plan: $(READY)  ## list what a sweep would do, and the hours left; start nothing   [EXPERIMENT=quick] [SEEDS=1,2,3]
-	@$(BIN)/python train.py -m experiment=$(EXPERIMENT) $(if $(SEEDS),seed=$(SEEDS)) hydra.sweeper.plan_only=true
+	@$(BIN)/python train.py -m experiment=$(EXPERIMENT) $(CHOSEN) hydra.sweeper.plan_only=true
+
+range-test: $(READY)  ## measure base_lr and max_lr   [DATA=digits] [MODEL=small_cnn]
+	@$(BIN)/python scripts/range_test.py data=$(DATA) model=$(MODEL)
 
 report: $(READY)  ## make results/report/index.html: verdicts, figures, every run
 	@$(BIN)/python scripts/report.py
@@ -43,6 +48,9 @@ advise: $(READY)  ## which policy, bounds and step size the runs speak for   [DA
 
 dashboard: $(READY)  ## show the runs in the browser, live while a sweep goes on
 	@$(BIN)/python scripts/dashboard.py
+
+wandb: $(READY)  ## save the comparison of runs, and the verdicts, on Weights & Biases
+	@$(BIN)/python scripts/wandb_dashboard.py
 
 sync: $(READY)  ## upload to Weights & Biases the runs that it lacks   [OUTPUTS=outputs]
 	@$(BIN)/python scripts/sync.py $(if $(OUTPUTS),--outputs $(OUTPUTS))

@@ -24,6 +24,7 @@ EXAMPLES = {
     "one_cycle": {"base_lr": 0.001, "max_lr": 0.006, "iterations": 500},
     "cosine": {"max_lr": 0.006, "iterations": 500},
     "cosine_restarts": {"max_lr": 0.006, "first_cycle": 30, "cycle_factor": 2},
+    "ramp": {"max_lr": 0.02, "iterations": 4000},
 }
 
 bounds = st.tuples(st.floats(0, 1), st.floats(1e-3, 1)).map(lambda pair: {"base_lr": pair[0], "max_lr": pair[0] + pair[1]})
@@ -293,6 +294,21 @@ def test_exp_range_with_decaying_amplitude_equals_torchs_cyclic_lr():
 
     cycles = {"base_lr": 0.001, "max_lr": 0.006, "step_size": 125}
     assert_equal_to_torch(named("exp_range", **cycles, gamma=0.998, decays="amplitude"), make, 0.001, 1300)
+
+
+def test_the_papers_range_test_rises_by_equal_steps_from_0_to_its_end():
+    assert named("ramp", max_lr=0.02, iterations=4000)([0, 200, 2000, 4000]) == pytest.approx([0, 0.001, 0.01, 0.02])
+
+
+def test_an_exponential_ramp_rises_by_equal_ratios():
+    rates = named("ramp", min_lr=1e-4, max_lr=1.0, iterations=400, ramp="exponential")(np.arange(401))
+    assert rates[[0, 100, 200, 400]] == pytest.approx([1e-4, 1e-3, 1e-2, 1.0])
+    assert np.diff(np.log(rates)) == pytest.approx(np.full(400, np.log(1e4) / 400))
+
+
+def test_an_exponential_ramp_cannot_begin_at_0():
+    with pytest.raises(ValueError, match="min_lr=0 is impossible for an exponential ramp"):
+        named("ramp", max_lr=1.0, iterations=400, ramp="exponential")
 
 
 @pytest.mark.parametrize("iterations", [7, 100, 1234])

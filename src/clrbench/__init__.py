@@ -1,18 +1,20 @@
 """Benchmark suite for cyclical learning rates (Smith, arXiv:1506.01186)."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from clrbench.range_test.library import LRRangeTest
     from clrbench.training.callback import CyclicLR
 
-__all__ = ["CyclicLR"]
+__all__ = ["CyclicLR", "LRRangeTest"]
 __version__ = "0.1.0"
+
+_WHERE = {"CyclicLR": "clrbench.training.callback", "LRRangeTest": "clrbench.range_test.library"}
 
 
 def __getattr__(name: str) -> object:
     # Lightning takes seconds to import, and whoever reads records or plots schedules needs none of it.
-    if name == "CyclicLR":
-        from clrbench.training.callback import CyclicLR
-
-        return CyclicLR
+    if name in _WHERE:
+        return getattr(import_module(_WHERE[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

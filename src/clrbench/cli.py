@@ -1,6 +1,7 @@
 """The command line around Hydra: one line for an error, a table behind a sweep, an exit code that tells."""
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from clrbench.complaints import in_one_line
 from clrbench.config import checked
 from clrbench.errors import ClrbenchError
 from clrbench.policies import check_policy
+from clrbench.range_test.measure import wants_measured_bounds, with_measured_bounds
 from clrbench.sweep.orphans import end_with_parent
 
 
@@ -39,7 +41,9 @@ def main(hydra_main: Callable[[], Any]) -> None:
 def _compose_anew(overrides: Sequence[str]) -> DictConfig:
     """What a command line with these overrides would make; for an error in one, so that Hydra is no longer needed."""
     GlobalHydra.instance().clear()
-    with initialize_config_dir(str(Path(sys.argv[0]).resolve().parent / "conf"), version_base="1.3"):
+    here = Path(sys.argv[0]).resolve().parent
+    conf = next(folder for folder in (here / "conf", here.parent / "conf") if folder.is_dir())
+    with initialize_config_dir(str(conf), version_base="1.3"):
         return compose("config", list(overrides))
 
 
@@ -70,6 +74,10 @@ def run_one(composed: DictConfig) -> str | None:
 
 
 def _run_one(composed: DictConfig, sweeping: bool) -> str | None:
+    if wants_measured_bounds(composed):
+        from clrbench.range_test.carry import carry_out
+
+        composed = with_measured_bounds(composed, carry_out, print)
     config = checked(composed)
     check_policy(config)
     # Only now, for these take seconds to import.
@@ -87,6 +95,11 @@ def _run_one(composed: DictConfig, sweeping: bool) -> str | None:
         return result.reason
     console.say(_ending(result, record.folder))
     return None
+
+
+def command_with(script: str, *overrides: str) -> str:
+    """The command that runs `script` with what was typed for this one, and with `overrides`."""
+    return f"python {script} {shlex.join([*HydraConfig.get().overrides.task, *overrides])}"
 
 
 def _ending(result: store.Result, folder: Path) -> str:

@@ -13,10 +13,13 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from clrbench.errors import ConfigError
+from clrbench.rules import RAMPS
 
 SPLITS = ("holdout", "paper")
+EVALUATED = ("test", "validation")
 INPUTS = ("mean_image", "standardize")
 PRECISIONS = ("float32", "bfloat16")
+RULES = ("rise_and_slow", "third", "quarter")
 WANDB_MODES = ("auto", "online", "offline", "disabled")
 _EPOCHS = re.compile(r"(\d+(?:\.\d+)?) epochs?")
 
@@ -30,6 +33,7 @@ class Data:
     path: str | None = None
     download: bool = True
     split: str = "holdout"
+    evaluate: str = "test"
     batch_size: int = MISSING
 
 
@@ -54,10 +58,25 @@ class Optimizer:
 
 @dataclass
 class Bounds:
-    """Between which rates a policy moves."""
+    """Between which rates a policy moves, times `times`; `origin` says where they come from, and decides nothing."""
 
     base_lr: float = MISSING
     max_lr: float = MISSING
+    times: float = 1.0
+    origin: str = "given"
+
+
+@dataclass
+class RangeTest:
+    """How bounds are measured: a ramp of the rate from `low` to `high`, evaluated at `points` of it, for each of `seeds`."""
+
+    low: float = MISSING
+    high: float = MISSING
+    ramp: str = MISSING
+    epochs: float = MISSING
+    points: int = MISSING
+    seeds: list[int] = MISSING
+    rule: str = MISSING
 
 
 @dataclass
@@ -101,6 +120,7 @@ class Config:
     model: Model = field(default_factory=Model)
     optimizer: Optimizer = field(default_factory=Optimizer)
     bounds: Bounds = field(default_factory=Bounds)
+    range_test: RangeTest = field(default_factory=RangeTest)
     policy: Any = MISSING
     trainer: Trainer = field(default_factory=Trainer)
     tracking: Tracking = field(default_factory=Tracking)
@@ -125,11 +145,15 @@ def checked(composed: DictConfig) -> Config:
     for key, value, least in _minima(config):
         if not value >= least:
             raise ConfigError(f"{key}={value} is impossible: it must be at least {least}")
-    for key, value in (("trainer.loss_limit", config.trainer.loss_limit), ("scale", config.scale)):
+    for key, value in _positive(config):
         if not value > 0:
             raise ConfigError(f"{key}={value} is impossible: it must be above 0")
     if not config.data.sources:
         raise ConfigError("data.sources=[] is empty: name at least one of digits, npz, torchvision, imagefolder")
+    if config.bounds.times != 1 and config.bounds.origin == "given":
+        raise ConfigError(
+            f"bounds.times={config.bounds.times:g} goes with bounds=range_test: set base_lr and max_lr themselves"
+        )
     _check_bounds(config)
     return config
 
@@ -148,6 +172,9 @@ def _check_bounds(config: Config) -> None:
 def _choices(config: Config) -> list[tuple[str, str, tuple[str, ...]]]:
     return [
         ("data.split", config.data.split, SPLITS),
+        ("data.evaluate", config.data.evaluate, EVALUATED),
+        ("range_test.ramp", config.range_test.ramp, RAMPS),
+        ("range_test.rule", config.range_test.rule, RULES),
         ("model.input", config.model.input, INPUTS),
         ("trainer.precision", config.trainer.precision, PRECISIONS),
         ("tracking.wandb", config.tracking.wandb, WANDB_MODES),
@@ -158,12 +185,24 @@ def _minima(config: Config) -> list[tuple[str, float, float]]:
     return [
         ("seed", config.seed, 0),
         ("data.batch_size", config.data.batch_size, 1),
+        ("range_test.low", config.range_test.low, 0),
+        ("range_test.points", config.range_test.points, 5),
+        ("range_test.seeds", len(config.range_test.seeds), 1),
         ("model.weight_decay", config.model.weight_decay, 0),
         ("optimizer.weight_decay", config.optimizer.weight_decay, 0),
         ("bounds.base_lr", config.bounds.base_lr, 0),
         ("bounds.max_lr", config.bounds.max_lr, 0),
         ("tracking.log_every", config.tracking.log_every, 1),
         ("trainer.threads", 1 if config.trainer.threads is None else config.trainer.threads, 1),
+    ]
+
+
+def _positive(config: Config) -> list[tuple[str, float]]:
+    return [
+        ("trainer.loss_limit", config.trainer.loss_limit),
+        ("scale", config.scale),
+        ("bounds.times", config.bounds.times),
+        ("range_test.epochs", config.range_test.epochs),
     ]
 
 

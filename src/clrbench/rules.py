@@ -11,6 +11,7 @@ import numpy as np
 
 WINDOW_NAMES = ("triangular", "parabolic", "hann")
 DECAYING = ("bounds", "amplitude")
+RAMPS = ("linear", "exponential")
 
 
 def check(settings: Mapping[str, Any]) -> None:
@@ -24,6 +25,8 @@ def check(settings: Mapping[str, Any]) -> None:
             raise ValueError(
                 f"max_lr={settings['max_lr']} is not above {lower}={settings[lower]}: raise max_lr or lower {lower}"
             )
+    if settings.get("ramp") == "exponential" and not settings.get("min_lr", 0) > 0:
+        raise ValueError("min_lr=0 is impossible for an exponential ramp: it must be above 0")
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ _RULES = {
     "final_division": _Rule("at least 1", functools.partial(_number, lambda value: value >= 1)),
     "window": _Rule(f"one of {', '.join(WINDOW_NAMES)}", functools.partial(_is_one_of, WINDOW_NAMES)),
     "decays": _Rule(f"one of {', '.join(DECAYING)}", functools.partial(_is_one_of, DECAYING)),
+    "ramp": _Rule(f"one of {', '.join(RAMPS)}", functools.partial(_is_one_of, RAMPS)),
     "drops": _Rule("a list of iterations of at least 0", _are_iterations),
     "stages": _Rule("a list of mappings with `start`, ascending from 0, and `schedule`", _are_stages),
 }

@@ -124,6 +124,14 @@ def one_cycle(
     return np.where(now <= peak, rise, fall)
 
 
+def ramp(iteration: ArrayLike, max_lr: float, iterations: float, min_lr: float = 0.0, ramp: str = "linear") -> Rates:
+    """From min_lr up to max_lr over the run, in equal steps or (`exponential`) in equal ratios: for the range test (3.3)."""
+    progress = np.asarray(iteration, float) / iterations
+    if ramp == "exponential":
+        return np.asarray(min_lr * (max_lr / min_lr) ** progress, float)
+    return min_lr + (max_lr - min_lr) * progress
+
+
 def cosine(iteration: ArrayLike, max_lr: float, iterations: float, min_lr: float = 0.0) -> Rates:
     """Half a cosine from max_lr to min_lr over the run (torch's CosineAnnealingLR)."""
     return _cosine_descent(max_lr, min_lr, np.asarray(iteration, float) / iterations)
@@ -212,6 +220,7 @@ POLICIES: dict[str, Callable[..., Rates]] = {
         one_cycle,
         cosine,
         cosine_restarts,
+        ramp,
     )
 }
 

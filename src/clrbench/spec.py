@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
 from clrbench.config import Config, in_iterations, with_iterations
-from clrbench.data.images import training_indices
+from clrbench.data.images import Images, training_indices, validation_indices
 from clrbench.data.load import LoadedSet
 from clrbench.errors import ConfigError
 from clrbench.policies import schedule_of
@@ -36,8 +36,9 @@ class RunSpec:
         """All that decides the numbers of this run, and nothing else."""
         config = self.config
         stretched = {} if config.scale == 1 else {"scale": config.scale}
+        other_images = {"evaluate": "validation"} if self._validates else {}
         return {
-            "data": {"name": config.data.name, "sha256": self.data.checksum, "split": config.data.split},
+            "data": {"name": config.data.name, "sha256": self.data.checksum, "split": config.data.split, **other_images},
             "batch_size": config.data.batch_size,
             "model": {"net": config.model.net, "input": config.model.input},
             "optimizer": {"rule": config.optimizer.rule, "weight_decay": config.optimizer.weight_decay},
@@ -47,6 +48,21 @@ class RunSpec:
             "precision": config.trainer.precision,
             **stretched,
         }
+
+    @property
+    def _validates(self) -> bool:
+        return self.config.data.evaluate == "validation" and self.config.data.split != "paper"
+
+    @cached_property
+    def evaluated(self) -> Images:
+        """The images on which accuracy and loss are measured: the test set, or those that were left out for validation.
+
+        Under data.split=paper, as in the paper, none are left out and the test set serves for both.
+        """
+        if not self._validates:
+            return self.data.images.test
+        train = self.data.images.train
+        return train.take(validation_indices(train.labels, self.config.data.split))
 
     @cached_property
     def run_id(self) -> str:
@@ -77,14 +93,17 @@ class RunSpec:
     def config_text(self, overrides: Sequence[str] = ()) -> str:
         """config.yaml: the configuration as it was composed, without what this machine alone knows, and the identity.
 
-        overrides: what was typed to compose it; they make the run anew.
+        overrides: what was typed to compose it; they make the run anew. `images` counts those that it trains on and is
+        evaluated on, and their classes.
         """
         shown = OmegaConf.to_container(OmegaConf.structured(self.config))
         assert isinstance(shown, dict)
-        for private in ("paths", "tracking"):
-            del shown[private]
+        # The range test has records of its own.
+        for aside in ("paths", "tracking", "range_test"):
+            del shown[aside]
         typed = {"overrides": told(overrides)} if overrides else {}
-        return OmegaConf.to_yaml({**shown, **typed, "run_id": self.run_id, "identity": self.identity})
+        images = {"training": len(self.indices), "evaluated": len(self.evaluated), "classes": self.data.images.classes}
+        return OmegaConf.to_yaml({**shown, **typed, "images": images, "run_id": self.run_id, "identity": self.identity})
 
 
 def told(overrides: Sequence[str]) -> list[str]:

@@ -14,7 +14,8 @@ from clrbench.errors import ConfigError
 #   equal    it differs by at most `margin` percentage points
 #   reaches  it gets to the accuracy at which the control of the same seed ends in at most `share` of the control's iterations
 #   below    a cost that `make bench` measures is below `margin` percent
-HIGHER, EQUAL, REACHES, BELOW = RELATIONS = ("higher", "equal", "reaches", "below")
+#   finds    the range test finds `bounds`, each within their factor
+HIGHER, EQUAL, REACHES, BELOW, FINDS = RELATIONS = ("higher", "equal", "reaches", "below", "finds")
 # Which accuracy of a run is meant.
 #   end            at the end of the budget
 #   cycle          at the end of the cycle numbered `cycle`
@@ -45,6 +46,15 @@ class Cost:
 
 
 @dataclass
+class PaperBounds:
+    """The bounds that the paper reads off its range test, and the factor within which another is as good."""
+
+    base_lr: float = MISSING
+    max_lr: float = MISSING
+    factor: float = MISSING
+
+
+@dataclass
 class Claim:
     """One claim.
 
@@ -64,6 +74,7 @@ class Claim:
     treatment: Side = field(default_factory=Side)
     control: Side = field(default_factory=Side)
     cost: Cost | None = None
+    bounds: PaperBounds | None = None
     open: list[str] = field(default_factory=list)
     missing: str | None = None
 

@@ -22,11 +22,15 @@ from clrbench.analysis.claims import BELOW, EQUAL, HIGHER, REACHES, Claim, Famil
 from clrbench.analysis.readings import accuracy, at_last_cycle_end
 from clrbench.analysis.runs import EVIDENCE, SOURCES, Run
 from clrbench.analysis.targets import iterations_to_target
+from clrbench.range_test.judge import CLEAR
+from clrbench.range_test.records import judged
 
 HOLDS, FAILS, INCONCLUSIVE, NOT_RUN = "holds", "fails", "inconclusive", "not run"
 ALPHA = 0.05
 SEEDS = "1,2,3,4,5"
 BENCH = Path("bench/step.json")
+# How the paper reads its bounds off the curve, as far as it says so.
+RULE = "rise_and_slow"
 _MICRO = {"µs": 1.0, "ms": 1e3, "s": 1e6}
 Test = Callable[..., float]
 
@@ -49,6 +53,7 @@ class Case:
     values: Mapping[int, float] = field(default_factory=dict)
     notes: Sequence[str] = ()
     command: str = ""
+    ramps: Sequence[Run] = ()
 
     def p_holds(self, test: Test) -> float:
         """The p-value that speaks for the claim."""
@@ -115,7 +120,10 @@ def judge_family(family: Family, runs: Sequence[Run], results: Path) -> list[Ver
         p_holds = stats.holm([case.p_holds(stats.p_above) for case in group])
         p_fails = stats.holm([case.p_fails(stats.p_above) for case in group])
         adjusted |= {id(case): both for case, *both in zip(group, p_holds, p_fails, strict=True)}  # type: ignore[misc]
-    return [_judged(case, *adjusted[id(case)]) if case.values else _not_run(case) for case in cases]
+    return [
+        _judged_bounds(case) if case.ramps else _judged(case, *adjusted[id(case)]) if case.values else _not_run(case)
+        for case in cases
+    ]
 
 
 def _cases(claim: Claim, family: Family, runs: Sequence[Run], results: Path) -> list[Case]:
@@ -123,6 +131,8 @@ def _cases(claim: Claim, family: Family, runs: Sequence[Run], results: Path) -> 
         return [Case(claim, family, "", "")]
     if claim.cost:
         return [_cost_case(claim, family, results / BENCH)]
+    if claim.bounds:
+        return _bounds_cases(claim, family, runs)
     cases = []
     for experiment in claim.experiments:
         command = f"make sweep EXPERIMENT={experiment} SEEDS={SEEDS}"
@@ -135,6 +145,17 @@ def _cases(claim: Claim, family: Family, runs: Sequence[Run], results: Path) -> 
             Case(claim, family, "", experiment, command=command)
         ]
     return cases
+
+
+def _bounds_cases(claim: Claim, family: Family, runs: Sequence[Run]) -> list[Case]:
+    """The range tests of one source and setting."""
+    command = "make range-test DATA=cifar10 MODEL=cifar10_full"
+    found = [
+        Case(claim, family, source, claim.experiments[0], differs, ramps=_side(members, claim.treatment), command=command)
+        for source in SOURCES
+        for differs, members in _by_setting(_selected(runs, source, claim.experiments[0]), family.setting).items()
+    ]
+    return [case for case in found if case.ramps] or [Case(claim, family, "", claim.experiments[0], command=command)]
 
 
 def _selected(runs: Iterable[Run], source: str, experiment: str) -> list[Run]:
@@ -265,6 +286,27 @@ def _judged(case: Case, p_holds: float, p_fails: float) -> Verdict:
         exact_fails if is_against else exact_holds,
         stats.least_p(len(values)),
     )
+
+
+def _judged_bounds(case: Case) -> Verdict:
+    """`holds` if the range test is clear and both bounds are within the factor, `fails` if an interval lies beyond it."""
+    paper = case.claim.bounds
+    assert paper is not None
+    found = judged(case.ramps, RULE).bounds
+    pairs = [(found.base_lr, found.base_interval, paper.base_lr), (found.max_lr, found.max_interval, paper.max_lr)]
+    near = [rate is not None and _is_within(rate, told, paper.factor) for rate, _, told in pairs]
+    beyond = [
+        # The point of the interval that is nearest to the paper's.
+        span is not None and not _is_within(min(max(told, span[0]), span[1]), told, paper.factor)
+        for _, span, told in pairs
+    ]
+    verdict = HOLDS if found.verdict == CLEAR and all(near) else FAILS if any(beyond) else INCONCLUSIVE
+    shown = " and ".join(f"{rate:.3g}" for rate in (found.base_lr, found.max_lr) if rate is not None) or "no bounds"
+    return Verdict(case, verdict, f"{shown}, {found.verdict}, {len(case.ramps)} seeds: {' '.join(found.reasons)}")
+
+
+def _is_within(rate: float, told: float, factor: float) -> bool:
+    return told / factor <= rate <= told * factor
 
 
 def _not_run(case: Case) -> Verdict:

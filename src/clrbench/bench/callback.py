@@ -15,7 +15,8 @@ from clrbench.spec import RunSpec
 from clrbench.training.build import build, make_optimizer
 from clrbench.training.callback import CyclicLR
 from clrbench.training.module import Classifier
-from clrbench.training.run import quiet, trainer
+from clrbench.training.quiet import quiet
+from clrbench.training.run import trainer
 
 BARE, HOOKED = "without", "with"
 

@@ -12,7 +12,8 @@ from clrbench.data.batches import ImageTensors
 from clrbench.training.build import build
 from clrbench.training.evaluation import evaluate
 from clrbench.training.module import Classifier
-from clrbench.training.run import quiet, set_threads, trainer
+from clrbench.training.quiet import quiet
+from clrbench.training.run import set_threads, trainer
 
 GOAL = Goal(2.5, is_minimum=False)
 

@@ -22,7 +22,7 @@ from clrbench.data.images import Images
 from clrbench.models import Cifar10Full
 from clrbench.models.lrn import ALPHA, BETA, SIZE
 from clrbench.optim import parameter_groups
-from clrbench.training.run import quiet
+from clrbench.training.quiet import quiet
 
 WORKERS = 2
 

@@ -70,6 +70,11 @@ def training_indices(labels: Array, split: str) -> NDArray[np.int64]:
     return np.flatnonzero(~every_nth_of_each_class(labels, HOLDOUT_EVERY))
 
 
+def validation_indices(labels: Array, split: str) -> NDArray[np.int64]:
+    """The training images that no run with this split trains on; none under `paper`."""
+    return np.setdiff1d(np.arange(len(labels)), training_indices(labels, split))
+
+
 def checked_images(pixels: Array, labels: Array, where: str) -> Images:
     """Bring arrays into the form of `Images`, or say in a DataError what keeps them from it; `where` names them there."""
     if pixels.dtype != np.uint8:

@@ -13,7 +13,8 @@ from clrbench.analysis.curves import accuracy_curve, rate_curve, sensitivity, ta
 from clrbench.analysis.decomposition import Step, decompose
 from clrbench.analysis.runs import EVIDENCE, Arm, Run, arms_of, read_runs
 from clrbench.analysis.summary import summarize
-from clrbench.analysis.verdicts import Verdict, judge_all
+from clrbench.analysis.verdicts import RULE, Verdict, judge_all
+from clrbench.range_test.records import RANGE_TEST, Measured, judged
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,13 @@ class Section:
     def sensitivity(self) -> dict[str, pl.DataFrame]:
         """By setting: see analysis.curves."""
         return sensitivity(self.arms)
+
+    @property
+    def range_tests(self) -> dict[str, Measured]:
+        """By arm, for those that are ramps of a range test."""
+        if self.experiment != RANGE_TEST:
+            return {}
+        return {arm.label: judged(arm.runs, RULE) for arm in self.arms if "images" in arm.runs[0].config}
 
     @property
     def steps(self) -> list[Step]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 import polars as pl
 
+from clrbench.range_test.records import Measured
+
 # Okabe and Ito's colours, told apart by colour-blind readers too; then once more with dashes.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#b8a800")
 DASHES = ("solid", "dash", "dot", "dashdot")
@@ -74,6 +76,28 @@ def sensitivity_drawing(name: str, setting: str, frame: pl.DataFrame) -> Drawing
     key = setting.rpartition(".")[2]
     words = f"Mean accuracy at the end of the budget against {key}, with its 95% interval over seeds."
     return Drawing(f"{name}-{key}", f"Sensitivity to {key}", words, figure, frame)
+
+
+def range_drawing(name: str, arm: str, measured: Measured) -> Drawing:
+    """Accuracy against the rate of a range test, a seed a line, with the bounds and their intervals."""
+    figure = _figure("learning rate", "accuracy, %")
+    curves = {
+        f"seed {run.result.seed}": pl.DataFrame({"rate": curve.rates, "accuracy": curve.accuracies, "loss": curve.losses})
+        for run, curve in zip(measured.runs, measured.curves, strict=True)
+    }
+    for at, (seed, curve) in enumerate(curves.items()):
+        _add_line(figure, at, seed, curve, "rate", "accuracy", "%{x:.3g}: %{y:.2f}%", mode="lines+markers")
+    bounds = measured.bounds
+    for label, rate, span in (
+        ("base_lr", bounds.base_lr, bounds.base_interval),
+        ("max_lr", bounds.max_lr, bounds.max_interval),
+    ):
+        if rate is not None:
+            figure.add_vline(x=rate, line_dash="dash", line_color="#7f7f7f", annotation_text=f"{label} {rate:.3g}")
+        if span is not None:
+            figure.add_vrect(x0=span[0], x1=span[1], fillcolor="#7f7f7f", opacity=0.15, line_width=0)
+    words = f"{arm}: {bounds.verdict}. {' '.join(bounds.reasons)}"
+    return Drawing(f"{name}-range", "Range test", words, figure, _stacked(curves))
 
 
 def _figure(x: str, y: str) -> go.Figure:

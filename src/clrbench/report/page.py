@@ -59,6 +59,11 @@ def _section(section: Section, anchor: str, folder: Path, conf: Path) -> dict[st
 
 
 def _drawings(section: Section, anchor: str) -> Sequence[Drawing]:
+    if section.range_tests:
+        return [
+            figures.range_drawing(f"{anchor}-{at}", arm, measured)
+            for at, (arm, measured) in enumerate(section.range_tests.items(), 1)
+        ]
     drawings = [
         figures.accuracy_drawing(anchor, section.accuracy),
         figures.rate_drawing(anchor, section.rates),

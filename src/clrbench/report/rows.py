@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from clrbench.analysis.advice import Advice
-from clrbench.analysis.claims import BELOW, EQUAL, HIGHER, REACHES, Claim
+from clrbench.analysis.claims import BELOW, EQUAL, FINDS, HIGHER, REACHES, Claim
 from clrbench.analysis.verdicts import Verdict
 from clrbench.report.contents import origin
 
@@ -17,6 +17,7 @@ _RULES = {
     EQUAL: "the difference lies within {margin:g} points either way (TOST), by two tests at the level 0.05",
     REACHES: "the control's final accuracy is reached within {share:.0%} of its iterations by most seeds (sign test, 0.05)",
     BELOW: "the cost is below {margin:g} percent, by two tests at the level 0.05",
+    FINDS: "the range test is clear, and both of its bounds are within the stated factor of the paper's",
 }
 
 
@@ -74,6 +75,8 @@ def verdict_row(verdict: Verdict, number: int) -> VerdictRow:
 
 
 def _measured(verdict: Verdict) -> str:
+    if verdict.case.ramps:
+        return verdict.reason.partition(":")[0]
     if verdict.mean is None:
         return ""
     relation = verdict.claim.relation
@@ -88,6 +91,8 @@ def _measured(verdict: Verdict) -> str:
 
 
 def _paper(claim: Claim) -> str:
+    if claim.bounds is not None:
+        return f"{claim.bounds.base_lr:g} and {claim.bounds.max_lr:g}"
     treatment, control = claim.treatment.paper, claim.control.paper
     if treatment is None or control is None:
         return ""

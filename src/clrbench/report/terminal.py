@@ -14,6 +14,7 @@ from clrbench.analysis.advice import Advice
 from clrbench.analysis.runs import Run, arms_of
 from clrbench.analysis.summary import summarize
 from clrbench.analysis.verdicts import FAILS, HOLDS, Verdict, judge_all
+from clrbench.range_test.judge import Bounds
 from clrbench.report.rows import advice_title
 
 _COLOURS = {HOLDS: "green", FAILS: "red"}
@@ -97,3 +98,19 @@ def print_advice(console: Console, advice: Sequence[Advice], faults: Sequence[st
             console.print(f"  - {escape(line)}")
         if one.command:
             console.print(f"  what would settle it: {escape(one.command)}")
+
+
+def print_bounds(console: Console, bounds: Bounds, command: str) -> None:
+    """The bounds that a range test shows, why, and the settings that train with them."""
+    console.print(f"[bold]{bounds.verdict}[/bold]")
+    for line in bounds.reasons:
+        console.print(f"  - {escape(line)}")
+    if bounds.base_lr is None or bounds.max_lr is None:
+        return
+    for name, rate, span in (
+        ("base_lr", bounds.base_lr, bounds.base_interval),
+        ("max_lr", bounds.max_lr, bounds.max_interval),
+    ):
+        spread = "" if span is None else f"  [{span[0]:.3g}, {span[1]:.3g}]"
+        console.print(f"{name:<8} {rate:.3g}{spread}")
+    console.print(f"train with them: {escape(command)}")

@@ -20,6 +20,8 @@ from clrbench.data.sources import fingerprint
 from clrbench.errors import ClrbenchError
 from clrbench.files import write_text
 from clrbench.policies import check_policy
+from clrbench.range_test.carry import refuse
+from clrbench.range_test.measure import Carry, with_measured_bounds
 from clrbench.spec import resolve
 from clrbench.store import Record, run_folder
 from clrbench.sweep.cells import Cell
@@ -29,15 +31,21 @@ PACKAGE = Path(clrbench.__file__).parent
 
 
 class CellIndex:
-    """Finds the cells of overrides.
+    """Finds the cells of overrides; `carry` carries out the range test of those that leave their bounds to it.
 
     What it has composed once it reads from a file, as long as neither code, configuration files nor data have changed.
     """
 
     def __init__(
-        self, compose: Compose, paths: PathNames, conf: Path, say: Callable[[str], None], experiment: str = "adhoc"
+        self,
+        compose: Compose,
+        paths: PathNames,
+        conf: Path,
+        say: Callable[[str], None],
+        experiment: str = "adhoc",
+        carry: Carry = refuse,
     ) -> None:
-        self._compose, self._paths, self._say, self._experiment = compose, paths, say, experiment
+        self._compose, self._paths, self._say, self._experiment, self._carry = compose, paths, say, experiment, carry
         self._file = Path(paths.outputs) / "cache" / f"cells-{fingerprint([conf, PACKAGE])}.json"
         self._warnings: set[str] = set()
         self._known: dict[str, dict[str, Any]] = _read(self._file)
@@ -84,13 +92,12 @@ class CellIndex:
         return known
 
     def _composed(self, overrides: tuple[str, ...]) -> dict[str, Any]:
-        config = checked(self._compose(overrides))
+        config = checked(with_measured_bounds(self._compose(overrides), self._carry, self._say_once))
         check_policy(config)
         data = json.dumps(dataclasses.asdict(config.data), sort_keys=True)
         spec = resolve(config, self._load(data))
-        if spec.warning and spec.warning not in self._warnings:
-            self._warnings.add(spec.warning)
-            self._say(spec.warning)
+        if spec.warning:
+            self._say_once(spec.warning)
         return {
             "experiment": config.experiment,
             "name": spec.name,
@@ -100,6 +107,11 @@ class CellIndex:
             "data": data,
             "data_key": self._key_of_data(data),
         }
+
+    def _say_once(self, warning: str) -> None:
+        if warning not in self._warnings:
+            self._warnings.add(warning)
+            self._say(warning)
 
 
 def _read(file: Path) -> dict[str, dict[str, Any]]:

@@ -47,7 +47,7 @@ def _plan(spec: RunSpec, module: nn.Module, folder: Path) -> list[tuple[str, str
     return [
         (
             "data",
-            f"{config.data.name}: {len(spec.indices):,} training and {len(images.test):,} test images "
+            f"{config.data.name}: {len(spec.indices):,} training and {len(spec.evaluated):,} {config.data.evaluate} images "
             f"of {height}x{width}x{channels}, {images.classes} classes, split {config.data.split}, "
             f"batch {config.data.batch_size}",
         ),

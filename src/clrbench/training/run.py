@@ -1,11 +1,8 @@
 """One run, from its configuration to its record."""
 
-import contextlib
-import logging
 import signal
 import traceback
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,6 +26,7 @@ from clrbench.training.callback import CyclicLR
 from clrbench.training.console import Console, ProgressNote
 from clrbench.training.evaluation import evaluate
 from clrbench.training.module import Classifier
+from clrbench.training.quiet import quiet
 from clrbench.training.recorder import Recorder
 
 _DEFAULT_THREADS = torch.get_num_threads()
@@ -168,7 +166,7 @@ def _recorder(run: Run, module: Classifier, on_evaluation: Callable[[list[Evalua
         points=spec.evaluation_points,
         iterations_per_epoch=spec.iterations_per_epoch,
         rate=lambda iteration: float(spec.schedule(iteration)),
-        evaluate=partial(evaluate, module, ImageTensors.of(spec.data.images.test), spec.data.images.classes),
+        evaluate=partial(evaluate, module, ImageTensors.of(spec.evaluated), spec.data.images.classes),
         on_evaluation=on_evaluation,
         checkpoint=run.checkpoint,
         loss_limit=spec.config.trainer.loss_limit,
@@ -203,16 +201,6 @@ def trainer(spec: RunSpec, callbacks: list[pl.Callback]) -> pl.Trainer:
         num_sanity_val_steps=0,
         plugins=[LightningEnvironment()],  # inside a Slurm job it would else take the job's tasks for its own
     )
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keep Lightning's advice to itself: what it would say here is about workers and loggers that are not wanted."""
-    for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning_fabric|torch)\.")
-        yield
 
 
 def _result(run: Run, recorder: Recorder, status: str, reason: str | None = None) -> Result:

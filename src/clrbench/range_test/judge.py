@@ -1,0 +1,97 @@
+"""From curves to bounds, with a verdict on how far to trust them.
+
+Section 3.3 of the paper finds bounds by eye: base_lr where accuracy starts to rise, max_lr where it first slows, gets
+ragged or falls; or max_lr alone, and base_lr a third or a quarter of it.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from clrbench.range_test import reasons
+from clrbench.range_test.curve import Curve, Readings, mean, readings
+from clrbench.range_test.estimate import Estimate, estimate
+from clrbench.range_test.spread import Interval, intervals
+
+CLEAR, WEAK, NONE = "clear", "weak", "none"
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Two learning rates, base_lr below max_lr, each with its 95% interval; all None where the verdict is `none`.
+
+    verdict: `clear`; `weak`, where they can be used but something is to be doubted; or `none`. reasons: sentences: what was
+    seen, then what is doubtful or missing, and what to try. rule: by which they were chosen, one of RULES.
+    """
+
+    base_lr: float | None
+    max_lr: float | None
+    base_interval: Interval | None
+    max_interval: Interval | None
+    verdict: str
+    reasons: tuple[str, ...]
+    rule: str
+
+
+def _as_seen(found: Estimate) -> Estimate:
+    return found
+
+
+def _divided_by(divisor: float) -> Callable[[Estimate], Estimate]:
+    """Max at the best reading, base a share of it: where the curve starts and slows is no longer asked."""
+    return lambda found: replace(found, base=found.best - math.log(divisor), max=found.best, disagreement=0.0, early=0.0)
+
+
+_CHOICES = {"rise_and_slow": _as_seen, "third": _divided_by(3), "quarter": _divided_by(4)}
+RULES = tuple(_CHOICES)
+
+
+def judge(curves: Sequence[Curve], classes: int, rule: str = "rise_and_slow") -> Bounds:
+    """The bounds that range tests with one or several seeds show (section 3.3).
+
+    curves: one a seed. classes: how many, so that 1/classes is the accuracy of guessing. rule: `rise_and_slow`, or max at the
+    best point and base a `third` or a `quarter` of it. Equal curves give equal bounds. Raises ValueError for a rule that does
+    not exist.
+    """
+    if rule not in RULES:
+        raise ValueError(f"rule={rule} is unknown: choose one of {', '.join(RULES)}")
+
+    def find(curve: Readings) -> Estimate | None:
+        found = estimate(curve, classes)
+        return None if found is None else _CHOICES[rule](found)
+
+    seeds = [readings(curve) for curve in curves]
+    together = mean(seeds)
+    if missing := reasons.unreadable(together, curves):
+        return _refused(missing, rule)
+    found = find(together)
+    if found is None:
+        return _refused(reasons.shapeless(together, classes), rule)
+    alone = [one for one in map(find, seeds) if one is not None]
+    finding = reasons.Finding(together, classes, found, intervals(together, found, alone, find), len(seeds), len(alone))
+    if refusals := reasons.refusals(finding):
+        return _refused(refusals, rule)
+    return _bounds(finding, rule)
+
+
+def _bounds(finding: reasons.Finding, rule: str) -> Bounds:
+    found, (base_interval, max_interval) = finding.estimate, finding.intervals
+    doubts = reasons.doubts(finding)
+    return Bounds(
+        math.exp(found.base),
+        math.exp(found.max),
+        _in_rates(base_interval),
+        _in_rates(max_interval),
+        WEAK if doubts else CLEAR,
+        (*reasons.facts(finding), *doubts),
+        rule,
+    )
+
+
+def _refused(sentences: Sequence[str], rule: str) -> Bounds:
+    return Bounds(None, None, None, None, NONE, tuple(sentences), rule)
+
+
+def _in_rates(interval: Interval) -> Interval:
+    low, high = interval
+    return math.exp(low), math.exp(high)

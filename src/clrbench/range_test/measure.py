@@ -1,0 +1,86 @@
+"""The measuring half of the range test: one ramp of the rate a seed, a recorded run like any other, and bounds from them."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from omegaconf import DictConfig, open_dict
+
+from clrbench.analysis.runs import OWN, run_of
+from clrbench.config import Config, checked
+from clrbench.errors import ConfigError
+from clrbench.range_test.judge import NONE, WEAK
+from clrbench.range_test.records import RANGE_TEST, Measured, judged
+from clrbench.store import Record
+
+# Twice to ten times the loss of a net that guesses: a ramp that gets there has shown what it can show.
+_LOSS_LIMIT = 20.0
+_DIGITS = 3
+Carry = Callable[[Config], Record]
+Say = Callable[[str], None]
+
+
+def wants_measured_bounds(composed: DictConfig) -> bool:
+    """Whether a composed configuration leaves its bounds to the range test."""
+    return bool(composed.bounds.origin == RANGE_TEST)
+
+
+def with_measured_bounds(composed: DictConfig, carry: Carry, say: Say) -> DictConfig:
+    """`composed` with the bounds that its range test shows; itself where it has bounds of its own.
+
+    carry: carries out a run, or finds it carried out, and returns its record. Raises ConfigError where the range test shows
+    no bounds, with the reason and what to try.
+    """
+    if not wants_measured_bounds(composed):
+        return composed
+    measured = measure(open_bounds(composed), carry)
+    found = measured.bounds
+    if found.verdict == NONE or found.base_lr is None or found.max_lr is None:
+        raise ConfigError(f"bounds=range_test: no bounds to be seen: {' '.join(found.reasons)}")
+    if found.verdict == WEAK:
+        say(f"warning: bounds=range_test: the bounds are weak: {' '.join(found.reasons)}")
+    times = float(composed.bounds.times)
+    names = ", ".join(run.result.name for run in measured.runs)
+    origin = f"{RANGE_TEST} ({found.verdict}): {names}"
+    return _with_bounds(composed, rounded(found.base_lr * times), rounded(found.max_lr * times), origin)
+
+
+def measure(composed: DictConfig, carry: Carry) -> Measured:
+    """Carry out the ramps that `composed` describes, and judge them. Raises ConfigError for settings that cannot be run."""
+    config = checked(composed)
+    records = [carry(ramp_config(config, seed)) for seed in config.range_test.seeds]
+    return judged([run for record in records for run in run_of(record, OWN)], config.range_test.rule)
+
+
+def ramp_config(config: Config, seed: int) -> Config:
+    """The run that measures for `config`: its data, model, optimizer and batch size, and nothing else of it."""
+    test = config.range_test
+    length = f"{test.epochs:g} epochs"
+    policy = {"name": "ramp", "_target_": "clrbench.schedules.ramp", "min_lr": test.low, "max_lr": test.high}
+    return replace(
+        config,
+        experiment=RANGE_TEST,
+        seed=seed,
+        iterations=length,
+        scale=1.0,
+        bounds=replace(config.bounds, base_lr=test.low, max_lr=test.high, origin="the ends of the ramp"),
+        policy={**policy, "iterations": length, "ramp": test.ramp},
+        data=replace(config.data, evaluate="validation"),
+        trainer=replace(config.trainer, evaluate_every=f"{test.epochs / test.points:.6f} epochs", loss_limit=_LOSS_LIMIT),
+    )
+
+
+def rounded(rate: float) -> float:
+    """A rate to three digits: more would claim a precision that no range test has."""
+    return float(f"{rate:.{_DIGITS}g}")
+
+
+def open_bounds(composed: DictConfig) -> DictConfig:
+    """`composed` with bounds that stand for those not known yet, so that all else of it can be read."""
+    return _with_bounds(composed, 0.0, 1.0, RANGE_TEST)
+
+
+def _with_bounds(composed: DictConfig, base_lr: float, max_lr: float, origin: str) -> DictConfig:
+    made = composed.copy()
+    with open_dict(made):
+        made.bounds.base_lr, made.bounds.max_lr, made.bounds.origin = base_lr, max_lr, origin
+    return made

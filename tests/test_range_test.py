@@ -1,0 +1,258 @@
+"""Measuring bounds: recorded once, reused, without a trace in any training, and as a library."""
+
+import copy
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from conftest import composed
+from omegaconf import DictConfig
+
+from clrbench import LRRangeTest, config, store
+from clrbench.config import Config
+from clrbench.errors import ConfigError
+from clrbench.range_test import measure as measuring
+from clrbench.range_test.carry import carry_out, refuse
+from clrbench.range_test.judge import CLEAR, NONE, WEAK, Bounds
+from clrbench.range_test.measure import measure, open_bounds, ramp_config, with_measured_bounds
+from clrbench.store import Record
+from clrbench.training import run as running
+from clrbench.training.console import Console
+
+# A ramp of seconds.
+SHORT = ("range_test.epochs=4", "range_test.points=20", "range_test.seeds=[1,2]", "tracking.wandb=disabled")
+FOUND = Bounds(0.0123456, 0.1, (0.01, 0.02), (0.09, 0.11), CLEAR, ("made up",), "rise_and_slow")
+
+
+def asked(folder: Path, *overrides: str) -> DictConfig:
+    return composed(
+        "bounds=range_test", *SHORT, *overrides, f"paths.results={folder}/results", f"paths.outputs={folder}/outputs"
+    )
+
+
+@pytest.fixture
+def found(monkeypatch: pytest.MonkeyPatch) -> Callable[[Bounds], None]:
+    """Make the judge say what a test wants."""
+
+    def say(bounds: Bounds) -> None:
+        monkeypatch.setattr("clrbench.range_test.records.judge", lambda *_: bounds)
+
+    return say
+
+
+def test_ramps_are_recorded_runs_on_images_that_training_leaves_out(tmp_path: Path) -> None:
+    measured = measure(open_bounds(asked(tmp_path)), carry_out)
+    assert [run.result.seed for run in measured.runs] == [1, 2]
+    for run in measured.runs:
+        assert run.record.folder.parent == tmp_path / "results" / "runs" / "range_test"
+        assert run.identity["data"]["evaluate"] == "validation"
+        assert run.config["images"] == {"training": 1302, "evaluated": 140, "classes": 10}
+        assert run.result.iterations == 160
+    for curve in measured.curves:
+        assert len(curve.rates) == 20
+        # The rate of the last update before each evaluation, of a ramp from 0 to 0.15 over 160 iterations.
+        assert curve.rates == pytest.approx(0.15 * (np.arange(8, 161, 8) - 1) / 160)
+
+
+def test_bounds_are_measured_once_and_reused(tmp_path: Path) -> None:
+    carried: list[Record] = []
+
+    def carry(asked_for: Config) -> Record:
+        carried.append(carry_out(asked_for))
+        return carried[-1]
+
+    first = with_measured_bounds(asked(tmp_path), carry, print)
+    written = {path: path.stat().st_mtime_ns for path in tmp_path.glob("results/runs/range_test/*/*")}
+    assert len(written) == 6
+    again = with_measured_bounds(asked(tmp_path, "policy=exp_range", "seed=9", "iterations=8 epochs"), carry, print)
+    assert {path: path.stat().st_mtime_ns for path in written} == written
+    assert again.bounds == first.bounds
+    assert len(carried) == 4
+    with_measured_bounds(asked(tmp_path, "data.batch_size=64"), carry, print)
+    assert len(list(tmp_path.glob("results/runs/range_test/*"))) == 4
+
+
+def test_the_record_says_where_the_bounds_came_from(tmp_path: Path, found: Callable[[Bounds], None]) -> None:
+    found(FOUND)
+    made = with_measured_bounds(asked(tmp_path, "iterations=40", "policy=triangular"), carry_out, print)
+    result, record = running.train(config.checked(made), Console(silent=True))
+    kept = record.config()
+    assert (kept["bounds"]["base_lr"], kept["bounds"]["max_lr"]) == (0.0123, 0.1)
+    assert kept["bounds"]["origin"].startswith("range_test (clear): ramp-160-s1-")
+    assert (kept["identity"]["policy"]["base_lr"], kept["identity"]["policy"]["max_lr"]) == (0.0123, 0.1)
+    assert "range_test" not in kept
+    # The origin decides nothing: the same bounds, given by hand, are the same run.
+    given = asked(tmp_path, "bounds=paper", "bounds.base_lr=0.0123", "bounds.max_lr=0.1", "iterations=40", "policy=triangular")
+    assert running.train(config.checked(given), Console(silent=True))[0].run_id == result.run_id
+
+
+def test_times_stretches_the_bounds_that_were_found(tmp_path: Path, found: Callable[[Bounds], None]) -> None:
+    found(FOUND)
+    made = with_measured_bounds(asked(tmp_path, "bounds.times=0.5"), carry_out, print)
+    assert (made.bounds.base_lr, made.bounds.max_lr) == (0.00617, 0.05)
+    with pytest.raises(ConfigError, match=r"bounds.times=2 goes with bounds=range_test"):
+        config.checked(composed("bounds.times=2"))
+
+
+def test_a_training_after_a_range_test_ends_with_the_weights_of_one_without(tmp_path: Path) -> None:
+    def weights(folder: str) -> dict[str, torch.Tensor]:
+        paths = (f"paths.results={tmp_path}/{folder}", f"paths.outputs={tmp_path}/{folder}")
+        made = config.checked(composed("iterations=60", "tracking.wandb=disabled", *paths))
+        result, _ = running.train(made, Console(silent=True))
+        saved: dict[str, torch.Tensor] = torch.load(
+            store.run_folder(tmp_path / folder, "adhoc", result.name) / "weights.pt", weights_only=True
+        )
+        return saved
+
+    without = weights("without")
+    measure(open_bounds(asked(tmp_path)), carry_out)
+    after = weights("after")
+    assert all(torch.equal(value, after[name]) for name, value in without.items())
+
+
+def test_an_interrupted_ramp_goes_on_where_it_was(tmp_path: Path, interrupted_at: Callable[[int], object]) -> None:
+    wanted = config.checked(open_bounds(asked(tmp_path)))
+    with interrupted_at(100):  # type: ignore[attr-defined]
+        carry_out(ramp_config(wanted, 1))
+    elsewhere = config.checked(open_bounds(asked(tmp_path / "undisturbed")))
+    rows, undisturbed = (
+        [row.test_accuracy for row in carry_out(ramp_config(made, 1)).evaluations()] for made in (wanted, elsewhere)
+    )
+    assert rows == undisturbed
+    assert len(rows) == 20
+
+
+def test_where_nothing_may_be_started_the_command_that_measures_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"not measured yet: `make range-test DATA=digits MODEL=small_cnn`"):
+        with_measured_bounds(asked(tmp_path), refuse, print)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("verdict", [NONE, WEAK])
+def test_bounds_that_cannot_be_seen_are_refused_and_weak_ones_are_told(
+    tmp_path: Path, verdict: str, found: Callable[[Bounds], None]
+) -> None:
+    rates = (None, None) if verdict == NONE else (0.01, 0.1)
+    found(Bounds(*rates, None, None, verdict, ("the curve is flat: raise range_test.high",), "rise_and_slow"))
+    said: list[str] = []
+    if verdict == NONE:
+        with pytest.raises(ConfigError, match=r"bounds=range_test: .*the curve is flat: raise range_test.high"):
+            with_measured_bounds(asked(tmp_path), carry_out, said.append)
+    else:
+        with_measured_bounds(asked(tmp_path), carry_out, said.append)
+        assert said == ["warning: bounds=range_test: the bounds are weak: the curve is flat: raise range_test.high"]
+
+
+def test_given_bounds_start_no_range_test() -> None:
+    chosen = composed("bounds=paper")
+    assert with_measured_bounds(chosen, refuse, print) is chosen
+
+
+def test_the_paper_protocol_measures_on_the_test_set(tmp_path: Path) -> None:
+    wanted = config.checked(open_bounds(asked(tmp_path, "data.split=paper", "range_test.seeds=[1]")))
+    record = carry_out(ramp_config(wanted, 1))
+    assert record.config()["images"]["evaluated"] == 355
+    assert "evaluate" not in record.config()["identity"]["data"]
+
+
+def test_a_ramp_that_diverges_is_an_outcome_with_the_rate_at_which_it_did(tmp_path: Path) -> None:
+    measured = measure(open_bounds(asked(tmp_path, "range_test.high=2000", "range_test.seeds=[1]")), carry_out)
+    (curve,) = measured.curves
+    assert measured.runs[0].result.status == "diverged"
+    assert curve.diverged_at is not None
+    assert 0 < curve.diverged_at < 2000
+    assert len(curve.rates) < 20
+
+
+# The library
+
+
+class Module(pl.LightningModule):
+    """A classifier with all that a range test could leave traces in: dropout, batch statistics, a scheduler of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.net = torch.nn.Sequential(torch.nn.Linear(4, 16), torch.nn.BatchNorm1d(16), torch.nn.ReLU(), torch.nn.Dropout(0.1))
+        self.head = torch.nn.Linear(16, 3)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.head(self.net(inputs))  # type: ignore[no-any-return]
+
+    def training_step(self, batch: list[torch.Tensor]) -> torch.Tensor:
+        return torch.nn.functional.cross_entropy(self(batch[0]), batch[1])
+
+    def configure_optimizers(self) -> dict[str, object]:
+        optimizer = torch.optim.SGD(self.parameters(), lr=0.1, momentum=0.9)
+        return {"optimizer": optimizer, "lr_scheduler": torch.optim.lr_scheduler.StepLR(optimizer, 1)}
+
+
+def loader(images: int, seed: int) -> torch.utils.data.DataLoader[tuple[torch.Tensor, ...]]:
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(images) % 3
+    inputs = torch.randn(images, 4, generator=generator) + 2 * torch.nn.functional.one_hot(labels, 4)
+    return torch.utils.data.DataLoader(torch.utils.data.TensorDataset(inputs, labels), batch_size=16, shuffle=True)
+
+
+def test_any_module_gets_curve_and_bounds_and_comes_back_untouched() -> None:
+    module = Module()
+    before = copy.deepcopy(module.state_dict())
+    random.seed(1)
+    np.random.seed(1)
+    torch.manual_seed(1)
+    states = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state()
+    found = LRRangeTest(high=5.0, iterations=200, points=20, seeds=(1, 2)).run(module, loader(480, 0), loader(96, 1))
+    assert found.bounds.verdict in (CLEAR, WEAK, NONE)
+    assert len(found.curves) == 2
+    assert all(len(curve.rates) == 20 for curve in found.curves)
+    assert found.curves[0].rates == pytest.approx(5.0 * (np.arange(10, 201, 10) - 1) / 200)
+    assert max(found.curves[0].accuracies) > 60
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+    assert module._trainer is None
+    assert module.training
+    assert random.getstate() == states[0]
+    assert np.random.get_state()[1].tolist() == states[1]
+    assert torch.equal(torch.get_rng_state(), states[2])
+
+
+def test_the_same_seeds_find_the_same() -> None:
+    test = LRRangeTest(high=5.0, iterations=60, points=6, seeds=(3,))
+    module, train, validation = Module(), loader(480, 0), loader(96, 1)
+    one, other = (test.run(module, train, validation).curves[0] for _ in range(2))
+    assert one.accuracies.tolist() == other.accuracies.tolist()
+    assert one.losses.tolist() == other.losses.tolist()
+
+
+def test_an_evaluation_of_ones_own_replaces_the_accuracy_of_scores() -> None:
+    test = LRRangeTest(high=1.0, iterations=10, points=5, seeds=(1,))
+    found = test.run(Module(), loader(160, 0), [], evaluate=lambda module: (42.0, 1.5, 7))
+    assert found.curves[0].accuracies.tolist() == [42.0] * 5
+
+
+def test_a_loss_that_explodes_ends_the_ramp() -> None:
+    losses = iter([1.0, float("nan")])
+    test = LRRangeTest(high=1.0, iterations=10, points=5, seeds=(1,))
+    (curve,) = test.run(Module(), loader(160, 0), [], evaluate=lambda module: (42.0, next(losses), 7)).curves
+    assert (len(curve.rates), curve.diverged_at) == (1, pytest.approx(0.3))
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"high": 0.1, "low": 0.2}, "max_lr=0.1 is not above min_lr=0.2"),
+        ({"high": 0.1, "ramp": "exponential"}, "must be above 0"),
+        ({"high": 0.1, "points": 0}, "points=0 is impossible"),
+        ({"high": 0.1, "ramp": "steep"}, "one of linear, exponential"),
+    ],
+)
+def test_impossible_settings_are_refused(settings: dict[str, object], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        LRRangeTest(**settings)  # type: ignore[arg-type]
+
+
+def test_rates_are_rounded_to_what_a_range_test_can_tell() -> None:
+    assert measuring.rounded(0.00123456) == 0.00123
