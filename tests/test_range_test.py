@@ -54,8 +54,8 @@ def test_ramps_are_recorded_runs_on_images_that_training_leaves_out(tmp_path: Pa
         assert run.result.iterations == 160
     for curve in measured.curves:
         assert len(curve.rates) == 20
-        # The rate of the last update before each evaluation, of a ramp from 0 to 0.15 over 160 iterations.
-        assert curve.rates == pytest.approx(0.15 * (np.arange(8, 161, 8) - 1) / 160)
+        # The rate of the last update before each evaluation, of a ramp from 0 to 0.3 over 160 iterations.
+        assert curve.rates == pytest.approx(0.3 * (np.arange(8, 161, 8) - 1) / 160)
 
 
 def test_bounds_are_measured_once_and_reused(tmp_path: Path) -> None:
