@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import ROOT
 from made_up import CYCLES, write_arm, write_run
@@ -12,6 +13,7 @@ from clrbench.analysis.runs import read_runs
 from clrbench.analysis.verdicts import FAILS, HOLDS, INCONCLUSIVE, NOT_RUN, Verdict, judge_all, judge_family
 from clrbench.errors import ConfigError
 from clrbench.range_test.records import RANGE_TEST
+from clrbench.store import Evaluation
 
 CONF = ROOT / "conf"
 BASE = (80.0, 80.4, 79.8, 80.1, 80.3)
@@ -372,3 +374,40 @@ def test_a_bad_claim_is_one_line(tmp_path: Path, old: str, new: str, complaint: 
         family(tmp_path, FAMILY.replace(old, new))
     assert "\n" not in str(caught.value)
     assert "made.yaml" in str(caught.value)
+
+
+# The range test's claim
+
+
+def write_ramps(results: Path, rise: float, slow: float, *, seeds: int = 3, **settings: object) -> None:
+    """Ramps of 40 points up to 0.02 on which accuracy rises from `rise` on, slows at `slow`, and falls at the end."""
+    rates = np.linspace(0, 0.02, 41)[1:]
+    accuracies = np.interp(np.log(rates), np.log([rise, slow, 0.016, 0.02]), [10.0, 60.0, 62.0, 15.0])
+    schedule = {"_target_": "clrbench.schedules.ramp", "min_lr": 0, "max_lr": 0.02, "iterations": 4000}
+    classes = {"images": {"classes": 10}}
+    for seed in range(1, seeds + 1):
+        kind = {"experiment": RANGE_TEST, "schedule": schedule, "iterations": 4000, "config": classes}
+        record = write_run(results, "ramp", seed, 15.0, **kind)
+        seen = accuracies + np.random.default_rng(seed).normal(0, 0.3, len(rates))
+        record.write_evaluations(
+            [
+                Evaluation(100 * at, at / 5, float(rate), 1.0, 2.5 - float(value) / 40, float(value), at)
+                for at, (rate, value) in enumerate(zip(rates, seen, strict=True), 1)
+            ]
+        )
+
+
+@pytest.mark.parametrize(("rise", "slow", "expected"), [(0.001, 0.006, HOLDS), (0.003, 0.012, FAILS)])
+def test_the_range_test_is_held_against_the_papers_bounds(tmp_path: Path, rise: float, slow: float, expected: str) -> None:
+    write_ramps(tmp_path, rise, slow)
+    runs, _ = read_runs(tmp_path)
+    (verdict,) = [verdict for verdict in judge_all(runs, CONF, tmp_path) if verdict.claim.id == "C9"]
+    assert verdict.verdict == expected, verdict.reason
+    assert verdict.reason.endswith(" 3 seeds") or ", 3 seeds: " in verdict.reason
+
+
+def test_a_range_test_on_other_data_says_nothing_about_the_papers_bounds(tmp_path: Path) -> None:
+    write_run(tmp_path, "ramp", 1, 15.0, experiment=RANGE_TEST, config={"data": {"name": "digits"}, "images": {"classes": 10}})
+    runs, _ = read_runs(tmp_path)
+    (verdict,) = [verdict for verdict in judge_all(runs, CONF, tmp_path) if verdict.claim.id == "C9"]
+    assert (verdict.verdict, verdict.case.command) == (NOT_RUN, "make range-test DATA=cifar10 MODEL=cifar10_full")

@@ -11,6 +11,7 @@ from clrbench.analysis.decomposition import paired
 from clrbench.analysis.readings import cycle_ends
 from clrbench.analysis.runs import SOURCES, Arm
 from clrbench.analysis.verdicts import ALPHA
+from clrbench.range_test.records import RANGE_TEST
 
 CYCLE, KEEP, FASTER, UNKNOWN = "use CLR", "keep the fixed rate", "use CLR for speed", "not enough runs"
 MARGIN = 0.5
@@ -43,7 +44,7 @@ class Advice:
 
 def advise(arms: Sequence[Arm], data: str, model: str) -> list[Advice]:
     """An advice for each source and experiment with runs of `data` and `model`; one that says how to begin where none has."""
-    own = [arm for arm in arms if (arm.runs[0].result.data, arm.runs[0].result.model) == (data, model)]
+    own = [arm for arm in arms if arm.experiment != RANGE_TEST and arm.task == (data, model)]
     groups = [
         [arm for arm in own if (arm.source, arm.experiment) == key]
         for key in sorted({(arm.source, arm.experiment) for arm in own}, key=lambda key: (SOURCES.index(key[0]), key[1]))

@@ -96,6 +96,11 @@ class Arm:
         return self.runs[0].result.policy
 
     @property
+    def task(self) -> tuple[str, str]:
+        """The names of data set and model."""
+        return self.runs[0].result.data, self.runs[0].result.model
+
+    @property
     def iterations(self) -> int:
         """The budget."""
         iterations: int = self.runs[0].identity["iterations"]

@@ -50,21 +50,15 @@ def fixed_rival(arm: Arm, arms: Sequence[Arm]) -> Arm | None:
     rivals = [
         other
         for other in arms
-        if (other.source, other.experiment) == (arm.source, arm.experiment)
-        and other.policy == FIXED
-        and _task(other) == _task(arm)
+        if (other.source, other.experiment) == (arm.source, arm.experiment) and other.policy == FIXED and other.task == arm.task
     ]
     return rivals[0] if len(rivals) == 1 and rivals[0] is not arm else None
-
-
-def _task(arm: Arm) -> tuple[str, str]:
-    return arm.runs[0].result.data, arm.runs[0].result.model
 
 
 def _row(arm: Arm, fixed: Arm | None) -> dict[str, Any]:
     accuracies = list(arm.accuracies.values())
     needed = None if fixed is None else _median_to_rival(arm, fixed)
-    data, model = _task(arm)
+    data, model = arm.task
     return {
         "source": arm.source,
         "experiment": arm.experiment,

@@ -289,7 +289,7 @@ def _judged(case: Case, p_holds: float, p_fails: float) -> Verdict:
 
 
 def _judged_bounds(case: Case) -> Verdict:
-    """`holds` if the range test is clear and both bounds are within the factor, `fails` if an interval lies beyond it."""
+    """`holds` if both bounds of a clear range test are within the factor, `fails` if the interval of one lies beyond it."""
     paper = case.claim.bounds
     assert paper is not None
     found = judged(case.ramps, RULE).bounds
@@ -300,7 +300,9 @@ def _judged_bounds(case: Case) -> Verdict:
         span is not None and not _is_within(min(max(told, span[0]), span[1]), told, paper.factor)
         for _, span, told in pairs
     ]
-    verdict = HOLDS if found.verdict == CLEAR and all(near) else FAILS if any(beyond) else INCONCLUSIVE
+    verdict = INCONCLUSIVE
+    if found.verdict == CLEAR:
+        verdict = HOLDS if all(near) else FAILS if any(beyond) else INCONCLUSIVE
     shown = " and ".join(f"{rate:.3g}" for rate in (found.base_lr, found.max_lr) if rate is not None) or "no bounds"
     return Verdict(case, verdict, f"{shown}, {found.verdict}, {len(case.ramps)} seeds: {' '.join(found.reasons)}")
 

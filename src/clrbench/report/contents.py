@@ -86,7 +86,7 @@ def gather(results: Path, conf: Path, sources: Sequence[str] | None = None) -> C
     runs, faults = read_runs(results)
     runs = [run for run in runs if sources is None or run.source in sources]
     sections = _sections(arms_of(runs))
-    tasks = dict.fromkeys((section.data, section.model) for section in sections)
+    tasks = dict.fromkeys((section.data, section.model) for section in sections if section.experiment != RANGE_TEST)
     arms = [arm for section in sections for arm in section.arms]
     advice = [advised for data, model in tasks for advised in advise(arms, data, model)]
     return Contents(judge_all(runs, conf, results), sections, advice, runs, faults)
@@ -95,8 +95,7 @@ def gather(results: Path, conf: Path, sources: Sequence[str] | None = None) -> C
 def _sections(arms: Sequence[Arm]) -> list[Section]:
     groups: dict[tuple[str, str, str, str], list[Arm]] = defaultdict(list)
     for arm in arms:
-        result = arm.runs[0].result
-        groups[arm.source, result.experiment, result.data, result.model].append(arm)
+        groups[arm.source, arm.experiment, *arm.task].append(arm)
     return [Section(*key, sorted(members, key=_order)) for key, members in groups.items()]
 
 
