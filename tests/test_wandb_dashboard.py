@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from conftest import ROOT, composed
 from made_up import CYCLES, write_arm, write_run
-from wandb_server import KEY, WandbServer
+from wandb_server import WandbServer, account
 
 from clrbench import config
 from clrbench.errors import ClrbenchError
@@ -35,21 +35,10 @@ UNTIL_WORKSPACE = 8
 
 @pytest.fixture(autouse=True)
 def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[WandbServer]:
-    """A server with a project, and an account on it, in place of that of the person who runs the tests."""
-    for name in ("WANDB_MODE", "WANDB_PROJECT", "WANDB_ENTITY", "WANDB_DIR"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("NETRC", str(tmp_path / "home" / "netrc"))
-    monkeypatch.setenv("WANDB_API_KEY", KEY)
-    # What the client has learned about one server and key would hold for the next test's as well.
-    import wandb
-
-    wandb.teardown()
-    with WandbServer() as serving:
+    """A server with a project in the account."""
+    with account(monkeypatch, tmp_path / "home") as serving:
         serving.projects.add("clrbench")
-        monkeypatch.setenv("WANDB_BASE_URL", serving.url)
         yield serving
-        wandb.teardown()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from conftest import ROOT, composed
 from rich.console import Console as Terminal
-from wandb_server import KEY, WandbServer
+from wandb_server import WandbServer, account
 
 from clrbench import config
 from clrbench.claim import claimed
@@ -30,22 +30,11 @@ BEFORE_HISTORY, WHOLE_RUN = 4, 6
 
 @pytest.fixture(autouse=True)
 def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[WandbServer]:
-    """A server, with an account on it, in place of that of the person who runs the tests; patience is short."""
-    for name in ("WANDB_MODE", "WANDB_PROJECT", "WANDB_ENTITY", "WANDB_DIR"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("NETRC", str(tmp_path / "home" / "netrc"))
-    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    """A server, with little patience for it."""
     monkeypatch.setenv("WANDB_FINISH_TIMEOUT", "3")
     monkeypatch.setenv("WANDB_INIT_TIMEOUT", "5")
-    # What the client has learned about one server and key would hold for the next test's as well.
-    import wandb
-
-    wandb.teardown()
-    with WandbServer() as serving:
-        monkeypatch.setenv("WANDB_BASE_URL", serving.url)
+    with account(monkeypatch, tmp_path / "home") as serving:
         yield serving
-        wandb.teardown()
 
 
 def train(folder: Path, mode: str, seed: int = 1) -> tuple[Result, list[str]]:

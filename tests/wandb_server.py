@@ -4,8 +4,13 @@ import json
 import re
 import threading
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 KEY = "0123456789abcdef0123456789abcdef01234567"
 HISTORY = "wandb-history.jsonl"
@@ -213,3 +218,21 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+
+@contextmanager
+def account(monkeypatch: pytest.MonkeyPatch, home: Path) -> Iterator[WandbServer]:
+    """A server, with an account on it, in place of that of the person who runs the tests."""
+    for name in ("WANDB_MODE", "WANDB_PROJECT", "WANDB_ENTITY", "WANDB_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("NETRC", str(home / "netrc"))
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    # What the client has learned about one server and key would hold for the next test's as well.
+    import wandb
+
+    wandb.teardown()
+    with WandbServer() as serving:
+        monkeypatch.setenv("WANDB_BASE_URL", serving.url)
+        yield serving
+        wandb.teardown()

@@ -67,7 +67,7 @@ def save(project: str, entity: str | None, title: str, sections: Sequence[Sectio
     """
     os.environ.update({key: os.environ.get(key, value) for key, value in sync.PATIENCE.items()})
     _workspaces()
-    _check_account()
+    sync.check_account()
     try:
         place, report_id = _look_up(project, entity, title)
         saved = [_save_workspace(section, place) for section in sections]
@@ -76,14 +76,6 @@ def save(project: str, entity: str | None, title: str, sections: Sequence[Sectio
         raise
     except Exception as error:
         raise ClrbenchError(f"W&B: {mirror.reason_of(error)}; the same command saves the rest later") from None
-
-
-def _check_account() -> None:
-    try:
-        sync.check_account()
-    except ClrbenchError as error:
-        # There is nothing to be uploaded here.
-        raise ClrbenchError(str(error).removesuffix(f"; {sync.AGAIN}")) from None
 
 
 def _look_up(project: str, entity: str | None, title: str) -> tuple[Place, str]:

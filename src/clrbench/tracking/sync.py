@@ -39,6 +39,14 @@ def sync(outputs: Path, project: str | None, entity: str | None, console: Consol
     if not logs:
         console.print(f"nothing to upload below {outputs}{later}")
         return
+    try:
+        _upload_all(logs, project, entity, console)
+    except ClrbenchError as error:
+        raise ClrbenchError(f"{error}; {AGAIN}") from None
+    console.print(f"{len(logs)} runs uploaded{later}")
+
+
+def _upload_all(logs: Sequence[Path], project: str | None, entity: str | None, console: Console) -> None:
     os.environ.update({key: os.environ.get(key, value) for key, value in PATIENCE.items()})
     url = check_account()
     target = [word for option, value in (("--project", project), ("--entity", entity)) if value for word in (option, value)]
@@ -49,7 +57,6 @@ def sync(outputs: Path, project: str | None, entity: str | None, console: Consol
         for log in logs:
             if log not in unknown:
                 _catch_up(log, project, entity, progress)
-    console.print(f"{len(logs)} runs uploaded{later}")
 
 
 def backlog(outputs: Path) -> tuple[list[Path], int]:
@@ -69,9 +76,9 @@ def check_account() -> str:
         has_key = wandb.login(prompt=False, verify=True)
     except Exception as error:
         _check_that_it_answers(url)
-        raise ClrbenchError(f"W&B: {reason_of(error)}: `wandb login --relogin` takes a new key; {AGAIN}") from None
+        raise ClrbenchError(f"W&B: {reason_of(error)}: `wandb login --relogin` takes a new key") from None
     if not has_key:
-        raise ClrbenchError(f"W&B has no key: run `wandb login` or set $WANDB_API_KEY; {AGAIN}")
+        raise ClrbenchError("W&B has no key: run `wandb login` or set $WANDB_API_KEY")
     return url
 
 
@@ -81,7 +88,7 @@ def _check_that_it_answers(url: str) -> None:
     except urllib.error.HTTPError:
         pass  # an answer, too
     except OSError:
-        raise ClrbenchError(f"W&B at {url} does not answer: check the network and $WANDB_BASE_URL; {AGAIN}") from None
+        raise ClrbenchError(f"W&B at {url} does not answer: check the network and $WANDB_BASE_URL") from None
 
 
 def _upload(logs: Sequence[Path], target: Sequence[str], url: str, progress: Progress) -> None:
@@ -100,7 +107,7 @@ def _upload(logs: Sequence[Path], target: Sequence[str], url: str, progress: Pro
             if marked:
                 last = time.monotonic()
             elif has_ended:
-                raise ClrbenchError(f"W&B did not take {len(left)} runs, the first of them {left[0].parent}; {AGAIN}")
+                raise ClrbenchError(f"W&B did not take {len(left)} runs, the first of them {left[0].parent}")
             elif time.monotonic() - last > STALL:
                 _check_that_it_answers(url)
                 last = time.monotonic()
@@ -111,7 +118,7 @@ def _catch_up(log: Path, project: str | None, entity: str | None, progress: Prog
     try:
         catch_up(log, project, entity)
     except Exception as error:
-        raise ClrbenchError(f"{log.parent}: W&B: {reason_of(error)}; {AGAIN}") from None
+        raise ClrbenchError(f"{log.parent}: W&B: {reason_of(error)}") from None
     mark(log)
     progress.advance(progress.task_ids[0])
 
