@@ -410,4 +410,5 @@ def test_a_range_test_on_other_data_says_nothing_about_the_papers_bounds(tmp_pat
     write_run(tmp_path, "ramp", 1, 15.0, experiment=RANGE_TEST, config={"data": {"name": "digits"}, "images": {"classes": 10}})
     runs, _ = read_runs(tmp_path)
     (verdict,) = [verdict for verdict in judge_all(runs, CONF, tmp_path) if verdict.claim.id == "C9"]
-    assert (verdict.verdict, verdict.case.command) == (NOT_RUN, "make range-test DATA=cifar10 MODEL=cifar10_full")
+    command = "python scripts/range_test.py data=cifar10 model=cifar10_full data.split=paper"
+    assert (verdict.verdict, verdict.case.command) == (NOT_RUN, command)

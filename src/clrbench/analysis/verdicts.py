@@ -149,7 +149,7 @@ def _cases(claim: Claim, family: Family, runs: Sequence[Run], results: Path) -> 
 
 def _bounds_cases(claim: Claim, family: Family, runs: Sequence[Run]) -> list[Case]:
     """The range tests of one source and setting."""
-    command = "make range-test DATA=cifar10 MODEL=cifar10_full"
+    command = "python scripts/range_test.py data=cifar10 model=cifar10_full data.split=paper"
     found = [
         Case(claim, family, source, claim.experiments[0], differs, ramps=_side(members, claim.treatment), command=command)
         for source in SOURCES
