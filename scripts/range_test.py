@@ -1,5 +1,6 @@
 """Measure bounds: `python scripts/range_test.py data=cifar10 model=cifar10_full`, `make range-test DATA=... MODEL=...`."""
 
+import sys
 from pathlib import Path
 
 import hydra
@@ -7,6 +8,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from clrbench import cli, config
+from clrbench.errors import ClrbenchError
 
 config.register()
 
@@ -14,13 +16,15 @@ config.register()
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
 def main(composed: DictConfig) -> None:
     """Carry out the ramps, print the bounds and draw the curve."""
-    from clrbench.range_test.picture import draw
-
     from clrbench.range_test.carry import carry_out
     from clrbench.range_test.measure import measure, open_bounds
+    from clrbench.range_test.picture import draw
     from clrbench.report.terminal import print_bounds
 
-    measured = measure(open_bounds(composed), carry_out)
+    try:
+        measured = measure(open_bounds(composed), carry_out)
+    except (ClrbenchError, OSError) as error:
+        sys.exit(f"error: {' '.join(str(error).split())}")  # Hydra would print a line of its own about it
     chosen = [composed.data.name, composed.model.name, composed.optimizer.name]
     picture = Path(composed.paths.results) / "report" / f"range_test-{'-'.join(chosen)}.svg"
     draw(measured.curves, measured.bounds, ", ".join(chosen), picture)
