@@ -61,7 +61,7 @@ def verdict_row(verdict: Verdict, number: int) -> VerdictRow:
         measured=_measured(verdict),
         paper=_paper(claim),
         seeds=str(seeds) if seeds else "",
-        experiment=case.experiment,
+        experiment="; ".join([case.experiment, *case.differs]),
         origin=origin(case.source),
         source=claim.source,
         rule=_RULES[claim.relation].format(margin=claim.margin, share=claim.share),
