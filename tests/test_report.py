@@ -31,7 +31,8 @@ def made_up(results: Path) -> Path:
         schedule = CYCLES if policy == "triangular2" else FIXED
         for seed, value in enumerate(BASE, 1):
             write_run(results, policy, seed, value + by + seed / 50, schedule=schedule, curve=(50.0, 60.0 + by, 70.0))
-    write_arm(results, "fixed", BASE[:2], source="runs", experiment="mine", config={"data": {"name": NASTY}})
+    for others in ({}, {f"a_long_name_{number}": "and a long value of it" for number in range(9)}):
+        write_arm(results, "fixed", BASE[:2], source="runs", experiment="mine", config={"data": {"name": NASTY}, **others})
     return results
 
 
@@ -58,7 +59,7 @@ def test_verdicts_numbers_and_records_are_on_the_page(report: Path) -> None:
     assert re.search(r"C2</a></th><td>[^<]*</td>\s*<td><span class=\"badge holds\">holds", page)
     assert "+3.10 points" in page
     links = re.findall(r'<a href="(\.\./[^"]+)"', page)
-    assert len(links) == 17
+    assert len(links) == 19
     assert all((report / link).resolve().is_dir() for link in links)
 
 

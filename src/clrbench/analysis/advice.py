@@ -127,8 +127,17 @@ def _because(arms: Sequence[Arm], best: Arm, fixed: Arm, differences: Sequence[f
     elif rivals[1] < 3:
         said.append("another fixed rate could do better: few were tried")
     if best.iterations != fixed.iterations:
-        said.append("budgets differ: with an equal one it may come out otherwise")
+        said.append(f"budgets differ{_at_the_same_time(best, fixed)}: with an equal one it may come out otherwise")
     return said
+
+
+def _at_the_same_time(best: Arm, fixed: Arm) -> str:
+    """Where the fixed rate stood, with its drops still to come, when the cyclical arm had ended."""
+    before = [[row for row in run.evaluations if row.iteration <= best.iterations] for run in fixed.finished]
+    if best.iterations > fixed.iterations or not all(before):
+        return ""
+    stood = fmean(rows[-1].test_accuracy for rows in before)
+    return f" (after {best.iterations:,} iterations the fixed rate stood at {stood:.2f}%)"
 
 
 def describe(arm: Arm) -> str:
@@ -136,7 +145,9 @@ def describe(arm: Arm) -> str:
     policy = arm.runs[0].identity["policy"]
     stages = policy.get("stages")
     told: Mapping[str, Any] = policy if not stages else stages[0]["schedule"]
-    words = ", ".join(f"{key} {told[key]}" for key in _TOLD if key in told)
+    scale = arm.runs[0].identity.get("scale", 1)
+    stretched = [] if scale == 1 else [f"lengths times {scale:g}"]
+    words = ", ".join([*(f"{key} {told[key]}" for key in _TOLD if key in told), *stretched])
     return f"{len(stages)} stages, the first with {words}" if stages else words
 
 

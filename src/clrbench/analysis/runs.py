@@ -65,7 +65,7 @@ class Run:
 class Arm:
     """Runs of one experiment that differ in nothing but the seed.
 
-    differences: the settings that tell this arm from others of the same policy and experiment.
+    differences: the settings that tell this arm from others of the same policy, experiment, data and model.
     """
 
     source: str
@@ -149,16 +149,24 @@ def run_of(record: Record, source: str) -> list[Run]:
 
 def arms_of(runs: Iterable[Run]) -> list[Arm]:
     """Group runs into arms, in the order in which their first runs come."""
-    groups: dict[tuple[str, str, str, str], list[Run]] = defaultdict(list)
+    groups: dict[tuple[str, ...], list[Run]] = defaultdict(list)
     for run in runs:
-        groups[run.source, run.result.experiment, run.result.policy, repr(sorted(run.settings.items()))].append(run)
+        groups[*_kind(run), repr(sorted(run.settings.items()))].append(run)
     rivals: dict[tuple[str, ...], list[Mapping[str, Any]]] = defaultdict(list)
-    for (*kind, _), members in groups.items():
-        rivals[tuple(kind)].append(members[0].settings)
-    return [
-        Arm(kind[0], kind[1], _differences(members[0].settings, rivals[tuple(kind)]), sorted(members, key=_seed))
-        for (*kind, _), members in groups.items()
-    ]
+    for members in groups.values():
+        rivals[_kind(members[0])].append(members[0].settings)
+    return [_arm(members, rivals[_kind(members[0])]) for members in groups.values()]
+
+
+def _kind(run: Run) -> tuple[str, ...]:
+    """Within which arms are told from each other."""
+    result = run.result
+    return run.source, result.experiment, result.policy, result.data, result.model
+
+
+def _arm(members: Sequence[Run], rivals: Sequence[Mapping[str, Any]]) -> Arm:
+    first = members[0]
+    return Arm(first.source, first.result.experiment, _differences(first.settings, rivals), sorted(members, key=_seed))
 
 
 def _seed(run: Run) -> int:

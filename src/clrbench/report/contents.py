@@ -96,7 +96,8 @@ def _sections(arms: Sequence[Arm]) -> list[Section]:
     groups: dict[tuple[str, str, str, str], list[Arm]] = defaultdict(list)
     for arm in arms:
         groups[arm.source, arm.experiment, *arm.task].append(arm)
-    return [Section(*key, sorted(members, key=_order)) for key, members in groups.items()]
+    sections = [Section(*key, sorted(members, key=_order)) for key, members in groups.items()]
+    return sorted(sections, key=lambda section: section.experiment == RANGE_TEST)  # which serve the others: last
 
 
 def _order(arm: Arm) -> tuple[str, int, list[tuple[bool, Any]]]:

@@ -50,7 +50,10 @@ def _section(section: Section, anchor: str, folder: Path, conf: Path) -> dict[st
         "anchor": anchor,
         "title": section.name,
         "origin": origin(section.source),
-        "summary": to_html(summary_frame(section.summary), caption, [f"#{anchors[arm.label]}" for arm in section.arms]),
+        # Where a ramp ends is no result.
+        "summary": ""
+        if section.range_tests
+        else to_html(summary_frame(section.summary), caption, [f"#{anchors[arm.label]}" for arm in section.arms]),
         "steps": to_html(steps_frame(section.steps), "What each change adds, in percentage points"),
         "arms": list(anchors),
         "drawings": [_drawing(drawing) for drawing in _drawings(section, anchor)],

@@ -9,7 +9,7 @@ from clrbench.analysis.commands import command_of
 from clrbench.analysis.runs import EVIDENCE, Run
 from clrbench.analysis.verdicts import NOT_RUN, Verdict
 from clrbench.errors import ClrbenchError
-from clrbench.report.contents import Contents, origin
+from clrbench.report.contents import Contents, Section, origin
 from clrbench.report.rows import advice_title, verdict_row
 from clrbench.report.tables import in_cell, summary_frame, to_markdown
 
@@ -27,10 +27,23 @@ def summary(contents: Contents) -> str:
         lines += [f"- what would settle it: `{advice.command}`"] if advice.command else []
         parts += [f"**{in_cell(advice_title(advice))}: {advice.choice}**", "\n".join(lines)]
     for section in contents.sections:
-        parts += [f"## {in_cell(section.name)} ({origin(section.source)})", to_markdown(summary_frame(section.summary))]
+        table = to_markdown(summary_frame(section.summary)) if not section.range_tests else _range_tests(section)
+        parts += [f"## {in_cell(section.name)} ({origin(section.source)})", table]
     if contents.faults:
         parts += ["## Left out", "\n".join(f"- {in_cell(fault)}" for fault in contents.faults)]
     return "\n\n".join(parts) + "\n"
+
+
+def _range_tests(section: Section) -> str:
+    return "\n".join(
+        f"- {in_cell(arm)}: {measured.bounds.verdict}, base_lr {_rate(measured.bounds.base_lr)}, "
+        f"max_lr {_rate(measured.bounds.max_lr)} (n = {len(measured.runs)}). {in_cell(' '.join(measured.bounds.reasons))}"
+        for arm, measured in section.range_tests.items()
+    )
+
+
+def _rate(rate: float | None) -> str:
+    return "unknown" if rate is None else f"{rate:.3g}"
 
 
 def _judged(contents: Contents) -> list[Verdict]:
