@@ -2,6 +2,8 @@
 
 import copy
 import random
+import re
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
-from conftest import composed
+from conftest import ROOT, composed
 from omegaconf import DictConfig
 
 from clrbench import LRRangeTest, config, store
@@ -218,6 +220,14 @@ def test_any_module_gets_curve_and_bounds_and_comes_back_untouched() -> None:
     assert random.getstate() == states[0]
     assert np.random.get_state()[1].tolist() == states[1]
     assert torch.equal(torch.get_rng_state(), states[2])
+
+
+def test_the_readmes_example_prints_the_bounds(capsys: pytest.CaptureFixture[str]) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    example = textwrap.dedent(re.search(r"(    from clrbench import LRRangeTest.*?verdict\))", readme, re.DOTALL)[1])  # type: ignore[index]
+    names = {"module": Module(), "train_loader": loader(160, 0), "val_loader": loader(96, 1)}
+    exec(example.replace("iterations=800", "iterations=40, seeds=(1,)"), names)
+    assert capsys.readouterr().out.split()[-1] in (CLEAR, WEAK, NONE)
 
 
 def test_the_same_seeds_find_the_same() -> None:
