@@ -18,10 +18,12 @@ from clrbench import LRRangeTest, config, store
 from clrbench.config import Config
 from clrbench.errors import ConfigError
 from clrbench.range_test import measure as measuring
-from clrbench.range_test.carry import carry_out, refuse
+from clrbench.range_test.carry import carry_out, look_up
 from clrbench.range_test.judge import CLEAR, NONE, WEAK, Bounds
-from clrbench.range_test.measure import measure, open_bounds, ramp_config, with_measured_bounds
+from clrbench.range_test.measure import Carry, measure, open_bounds, ramp_config, with_measured_bounds
 from clrbench.store import Record
+from clrbench.sweep.cells import Cell
+from clrbench.sweep.index import CellIndex
 from clrbench.training import run as running
 from clrbench.training.console import Console
 
@@ -131,8 +133,27 @@ def test_an_interrupted_ramp_goes_on_where_it_was(tmp_path: Path, interrupted_at
 
 def test_where_nothing_may_be_started_the_command_that_measures_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"not measured yet: `make range-test DATA=digits MODEL=small_cnn`"):
-        with_measured_bounds(asked(tmp_path), refuse, print)
-    assert list(tmp_path.iterdir()) == []
+        with_measured_bounds(asked(tmp_path), look_up, print)
+    assert list(tmp_path.glob("results/**/*")) == []
+
+
+def test_a_sweep_measures_once_before_its_cells_have_names_and_a_plan_measures_nothing(
+    tmp_path: Path, found: Callable[[Bounds], None]
+) -> None:
+    found(FOUND)
+    overrides = [("policy=fixed",), ("policy=triangular",), ("policy=triangular", "seed=2")]
+    paths = config.PathNames(data="data", results=f"{tmp_path}/results", outputs=f"{tmp_path}/outputs")
+
+    def cells(carry: Carry) -> list[Cell]:
+        return CellIndex(lambda chosen: asked(tmp_path, *chosen), paths, ROOT / "conf", print, carry=carry).cells(overrides)
+
+    assert all("not measured yet" in str(cell.error) for cell in cells(look_up))
+    assert list((tmp_path / "results").glob("runs/*/*/result.json")) == []
+    assert [cell.error for cell in cells(carry_out)] == [None] * 3
+    assert len(list((tmp_path / "results").glob("runs/range_test/*/result.json"))) == 2
+    # Once they are measured, a plan of other cells finds them too.
+    overrides.append(("policy=exp_range", "seed=3"))
+    assert [cell.error for cell in cells(look_up)] == [None] * 4
 
 
 @pytest.mark.parametrize("verdict", [NONE, WEAK])
@@ -152,7 +173,7 @@ def test_bounds_that_cannot_be_seen_are_refused_and_weak_ones_are_told(
 
 def test_given_bounds_start_no_range_test() -> None:
     chosen = composed("bounds=paper")
-    assert with_measured_bounds(chosen, refuse, print) is chosen
+    assert with_measured_bounds(chosen, look_up, print) is chosen
 
 
 def test_the_paper_protocol_measures_on_the_test_set(tmp_path: Path) -> None:

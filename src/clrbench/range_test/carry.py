@@ -1,11 +1,14 @@
-"""Carrying out the ramps of a range test, whoever wants their bounds first."""
+"""Carrying out the ramps of a range test, for whoever wants their bounds first, or only looking for them."""
 
 import time
+from pathlib import Path
 
 from clrbench.claim import HeldElsewhereError
 from clrbench.config import Config
+from clrbench.data.load import load
 from clrbench.errors import ClrbenchError, ConfigError
-from clrbench.store import FAILED, Record
+from clrbench.spec import resolve
+from clrbench.store import FAILED, Record, run_folder
 
 _EVERY = 1.0
 
@@ -27,7 +30,12 @@ def carry_out(config: Config) -> Record:
         return record
 
 
-def refuse(config: Config) -> Record:
-    """Where nothing may be started. Raises ConfigError."""
-    command = f"make range-test DATA={config.data.name} MODEL={config.model.name}"
-    raise ConfigError(f"bounds=range_test: not measured yet: `{command}` does it, as does the sweep itself")
+def look_up(config: Config) -> Record:
+    """The record of a ramp, where nothing may be started. Raises ConfigError where it was not carried out before."""
+    spec = resolve(config, load(config.data, config.paths))
+    record = Record(run_folder(Path(config.paths.results), config.experiment, spec.name))
+    result = record.result()
+    if result is None or result.status == FAILED:
+        command = f"make range-test DATA={config.data.name} MODEL={config.model.name}"
+        raise ConfigError(f"bounds=range_test: not measured yet: `{command}` does it, as does the sweep itself")
+    return record

@@ -20,7 +20,7 @@ from clrbench.data.sources import fingerprint
 from clrbench.errors import ClrbenchError
 from clrbench.files import write_text
 from clrbench.policies import check_policy
-from clrbench.range_test.carry import refuse
+from clrbench.range_test.carry import look_up
 from clrbench.range_test.measure import Carry, with_measured_bounds
 from clrbench.spec import resolve
 from clrbench.store import Record, run_folder
@@ -43,7 +43,7 @@ class CellIndex:
         conf: Path,
         say: Callable[[str], None],
         experiment: str = "adhoc",
-        carry: Carry = refuse,
+        carry: Carry = look_up,
     ) -> None:
         self._compose, self._paths, self._say, self._experiment, self._carry = compose, paths, say, experiment, carry
         self._file = Path(paths.outputs) / "cache" / f"cells-{fingerprint([conf, PACKAGE])}.json"

@@ -20,7 +20,7 @@ from rich.markup import escape
 
 from clrbench.claim import clear_claim
 from clrbench.config import PathNames
-from clrbench.range_test.carry import carry_out, refuse
+from clrbench.range_test.carry import carry_out, look_up
 from clrbench.sweep.cells import RUNNING, Cell, State, state_of
 from clrbench.sweep.index import CellIndex
 from clrbench.sweep.invalid import remove_invalid, write_invalid
@@ -72,7 +72,7 @@ class CellSweeper(BasicSweeper):
         assert self.config is not None
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         (all_overrides,) = self.split_arguments(parser.parse_overrides([*self._parse_config(), *arguments]), None)
-        carry = refuse if self._plan_only else carry_out
+        carry = look_up if self._plan_only else carry_out
         index = CellIndex(self._compose, self._paths, self._conf, self._say, self.config.experiment, carry)
         return index.cells(all_overrides)
 
