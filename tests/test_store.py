@@ -17,9 +17,14 @@ from hypothesis import strategies as st
 from clrbench import store
 from clrbench.errors import ClrbenchError
 from clrbench.files import replacing, write_text
-from clrbench.store import Evaluation, Record
+from clrbench.store import Evaluation, Record, Result
 
 ROW = Evaluation(iteration=44, epoch=1.0, lr=0.005, train_loss=2.3, test_loss=2.2, test_accuracy=25.0, seconds=0.5)
+
+
+def results(folder: Path) -> list[Result]:
+    """How the runs below a folder ended."""
+    return [result for record in store.records(folder) if (result := record.result()) is not None]
 
 
 def write_record(folder: Path, **changes: object) -> Record:
@@ -105,7 +110,7 @@ def test_records_and_results_are_listed_by_name_and_runs_under_way_have_no_resul
         write_record(tmp_path / name, status=status)
     (tmp_path / "no-record").mkdir()
     assert [record.folder.name for record in store.records(tmp_path)] == ["a", "b", "c"]
-    assert [(result.name, result.status) for result in store.results(tmp_path)] == [("a", "failed"), ("c", "finished")]
+    assert [(result.name, result.status) for result in results(tmp_path)] == [("a", "failed"), ("c", "finished")]
 
 
 def test_an_experiment_without_a_folder_has_no_records(tmp_path):
@@ -244,7 +249,7 @@ def test_a_published_record_stays_as_it_is(tmp_path):
     store.publish(tmp_path, "quick")
     write_record(store.run_folder(tmp_path, "quick", "a"), host="another")
     store.publish(tmp_path, "quick")
-    (result,) = store.results(tmp_path / "evidence" / "quick")
+    (result,) = results(tmp_path / "evidence" / "quick")
     assert result.host == "laptop"
 
 
@@ -254,7 +259,7 @@ def test_publishing_goes_on_after_one_that_was_killed_in_the_middle_of_a_copy(tm
     (tmp_path / "evidence" / "quick" / ".a" / "config.yaml").write_text("half")
     store.publish(tmp_path, "quick")
     assert names(tmp_path / "evidence" / "quick") == ["a"]
-    assert [result.name for result in store.results(tmp_path / "evidence" / "quick")] == ["a"]
+    assert [result.name for result in results(tmp_path / "evidence" / "quick")] == ["a"]
 
 
 @pytest.mark.parametrize("statuses", [{}, {"a": "failed", "b": None}], ids=["no run", "none finished"])

@@ -146,11 +146,6 @@ def records(folder: Path) -> Iterator[Record]:
         yield Record(path.parent)
 
 
-def results(folder: Path) -> list[Result]:
-    """How the runs below `folder` ended, by name; runs under way or interrupted are left out."""
-    return [result for record in records(folder) if (result := record.result()) is not None]
-
-
 def publish(root: Path, experiment: str) -> list[Path]:
     """Copy an experiment's finished records from runs/ to evidence/; returns the new folders.
 

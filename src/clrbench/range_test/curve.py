@@ -9,6 +9,10 @@ from numpy.typing import NDArray
 Values = NDArray[np.float64]
 
 
+# Twice to ten times the loss of a net that guesses: a ramp that gets there has shown what it can show.
+LOSS_LIMIT = 20.0
+
+
 @dataclass(frozen=True)
 class Curve:
     """The readings of one seed (section 3.3).

@@ -8,12 +8,11 @@ from omegaconf import DictConfig, open_dict
 from clrbench.analysis.runs import OWN, run_of
 from clrbench.config import Config, checked
 from clrbench.errors import ConfigError
+from clrbench.range_test.curve import LOSS_LIMIT
 from clrbench.range_test.judge import NONE, WEAK
 from clrbench.range_test.records import RANGE_TEST, Measured, judged
 from clrbench.store import Record
 
-# Twice to ten times the loss of a net that guesses: a ramp that gets there has shown what it can show.
-_LOSS_LIMIT = 20.0
 _DIGITS = 3
 Carry = Callable[[Config], Record]
 Say = Callable[[str], None]
@@ -65,7 +64,7 @@ def ramp_config(config: Config, seed: int) -> Config:
         bounds=replace(config.bounds, base_lr=test.low, max_lr=test.high, origin="the ends of the ramp"),
         policy={**policy, "iterations": length, "ramp": test.ramp},
         data=replace(config.data, evaluate="validation"),
-        trainer=replace(config.trainer, evaluate_every=f"{test.epochs / test.points:.6f} epochs", loss_limit=_LOSS_LIMIT),
+        trainer=replace(config.trainer, evaluate_every=f"{test.epochs / test.points:.6f} epochs", loss_limit=LOSS_LIMIT),
     )
 
 

@@ -13,7 +13,7 @@ import torch
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch.nn import functional as F
 
-from clrbench.range_test.curve import Curve
+from clrbench.range_test.curve import LOSS_LIMIT, Curve
 from clrbench.range_test.judge import Bounds, judge
 from clrbench.schedules import named
 from clrbench.training.callback import CyclicLR
@@ -22,7 +22,6 @@ from clrbench.training.quiet import quiet
 # An evaluation: accuracy in percent, mean loss, number of classes.
 Evaluation = tuple[float, float, int]
 Evaluate = Callable[[pl.LightningModule], Evaluation]
-_LOSS_LIMIT = 20.0
 
 
 @dataclass(frozen=True)
@@ -127,7 +126,7 @@ class _Ramp(pl.Callback):
         rate = self._rate(iteration - 1)
         with _evaluating(pl_module):
             accuracy, loss, self.classes = self._score(pl_module)
-        if math.isfinite(loss) and loss <= _LOSS_LIMIT:
+        if math.isfinite(loss) and loss <= LOSS_LIMIT:
             self._found.append((rate, accuracy, loss))
         else:
             self._diverged_at = rate
