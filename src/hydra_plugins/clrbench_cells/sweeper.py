@@ -72,8 +72,8 @@ class CellSweeper(BasicSweeper):
         assert self.config is not None
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         (all_overrides,) = self.split_arguments(parser.parse_overrides([*self._parse_config(), *arguments]), None)
-        carry = look_up if self._plan_only else carry_out
-        index = CellIndex(self._compose, self._paths, self._conf, self._say, self.config.experiment, carry)
+        find_bounds = look_up if self._plan_only else carry_out
+        index = CellIndex(self._compose, self._paths, self._conf, self._say, self.config.experiment, find_bounds)
         return index.cells(all_overrides)
 
     @property
