@@ -62,8 +62,8 @@ def table1(arm: str) -> RunSpec:
 
 @pytest.mark.parametrize("choice", [f"{group}={choice}" for group in RUN_GROUPS for choice in choices(group)])
 def test_every_choice_of_conf_composes_to_a_configuration_that_can_be_run(choice):
-    needs_path = choice in ("data=npz", "data=imagefolder")
-    assert isinstance(checked(composed(choice, *(["data.path=mine"] if needs_path else []))), Config)
+    needed = {"data=npz": ["data.path=x"], "data=imagefolder": ["data.path=x"], "data=datamodule": ["data.module._target_=x"]}
+    assert isinstance(checked(composed(choice, *needed.get(choice, []))), Config)
 
 
 @pytest.mark.parametrize("policy", choices("policy"))
@@ -192,8 +192,8 @@ def complaint(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatc
         ("tracking.log_every=0", ["tracking.log_every=0 is impossible", "at least 1"]),
         ("trainer.threads=-1", ["trainer.threads=-1 is impossible", "at least 1"]),
         ("data.split=half", ["data.split=half is unknown", "holdout, paper"]),
-        ("model.input=raw", ["model.input=raw is unknown", "mean_image, standardize"]),
-        ("trainer.precision=float16", ["trainer.precision=float16 is unknown", "float32, bfloat16"]),
+        ("model.input=raw", ["model.input=raw is unknown", "mean_image, standardize, imagenet"]),
+        ("trainer.precision=float8", ["trainer.precision=float8 is unknown", "float32, bfloat16, float16"]),
         ("tracking.wandb=maybe", ["tracking.wandb=maybe is unknown", "auto, online, offline, disabled"]),
         ("iterations=0", ["iterations=0 is not a length", "'4 epochs'"]),
         ("iterations=ten", ["iterations=ten is not a length", "'4 epochs'"]),

@@ -16,6 +16,7 @@ class Console:
     """Plain lines and, on a terminal, a bar with the time left. `silent` leaves both to the sweep that watches the records."""
 
     def __init__(self, silent: bool = False) -> None:
+        self.silent = silent
         self._rich = RichConsole(highlight=False, soft_wrap=True, quiet=silent)
 
     def say(self, line: str) -> None:
