@@ -33,20 +33,20 @@ PACKAGE = Path(clrbench.__file__).parent
 class CellIndex:
     """Finds the cells of overrides; `carry` carries out the range test of those that leave their bounds to it.
 
-    What it has composed once it reads from a file, as long as neither code, configuration files nor data have changed.
+    What it has composed once it reads from a file, as long as neither code nor data nor the files in `confs` have changed.
     """
 
     def __init__(
         self,
         compose: Compose,
         paths: PathNames,
-        conf: Path,
+        confs: Sequence[Path],
         say: Callable[[str], None],
         experiment: str = "adhoc",
         carry: Carry = look_up,
     ) -> None:
         self._compose, self._paths, self._say, self._experiment, self._carry = compose, paths, say, experiment, carry
-        self._file = Path(paths.outputs) / "cache" / f"cells-{fingerprint([conf, PACKAGE])}.json"
+        self._file = Path(paths.outputs) / "cache" / f"cells-{fingerprint([*confs, PACKAGE])}.json"
         self._warnings: set[str] = set()
         self._known: dict[str, dict[str, Any]] = _read(self._file)
         self._key_of_data = cache(lambda section: cache_key(Data(**json.loads(section)), paths))
