@@ -43,5 +43,7 @@ class CropFlip:
         random = generator(self.seed, iteration, 1)
         offsets = torch.randint(2 * PADDING + 1, (self.batch_size, 2), generator=random)
         flips = torch.randint(2, (self.batch_size, 1), generator=random)
-        draws = self.share.of(torch.cat([offsets, flips], dim=1)).to(images.device, non_blocking=True)
-        return crop_and_flip(images, *draws.unbind(1))
+        draws = self.share.of(torch.cat([offsets, flips], dim=1))
+        if images.is_cuda:
+            draws = draws.pin_memory()  # from other memory, the copy would wait for the GPU
+        return crop_and_flip(images, *draws.to(images.device, non_blocking=True).unbind(1))

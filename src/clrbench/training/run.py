@@ -172,7 +172,7 @@ def _resumable_iteration(checkpoint: Path) -> int:
     """The iteration of the checkpoint that an interrupted run left, 0 where there is none."""
     if not checkpoint.is_file():
         return 0
-    iteration: int = torch.load(checkpoint, weights_only=True)["global_step"]
+    iteration: int = torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"]
     return iteration
 
 
