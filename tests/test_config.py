@@ -180,7 +180,7 @@ def complaint(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatc
         ("data.batchsize=1", ["data.batchsize is no key", "did you mean data.batch_size?"]),
         ("policy.stepsize=1", ["policy.stepsize is no key", "did you mean policy.step_size?"]),
         ("policy=triangel", ["policy=triangel is unknown", "choose one of", "triangular2"]),
-        ("model=resnet", ["model=resnet is unknown", "choose one of", "small_cnn"]),
+        ("model=resnext", ["model=resnext is unknown", "choose one of", "small_cnn"]),
         ("seed=one", ["seed=one: ", "Value 'one' of type 'str' could not be converted to Integer"]),
         ("seed=1.5", ["seed=1.5: ", "could not be converted to Integer"]),
         ("bounds.max_lr=high", ["bounds.max_lr=high: ", "could not be converted to Float"]),
