@@ -218,6 +218,20 @@ def test_an_error_is_one_line_that_names_the_key_and_what_is_allowed(capsys, mon
         assert part in printed
 
 
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("policy.schedule=3", "policy: schedule=3 is impossible: it must be a policy with its settings"),
+        ("policy.schedule.step_size=0", "policy.schedule: step_size=0 is impossible: it must be at least 1 iteration"),
+        ("policy.drops=[16 epochs,0 epochs]", "policy.drops[1]=0 is not a length"),
+    ],
+)
+def test_a_fault_in_a_policy_that_drops_is_told_by_the_key_at_which_it_lies(override, message):
+    with pytest.raises(ConfigError) as error:
+        resolved("policy=dropping", override)
+    assert str(error.value).startswith(message)
+
+
 # Bounds
 
 
