@@ -73,9 +73,18 @@ def test_every_policy_resolves_to_a_schedule_that_carries_its_file_name(policy):
     assert np.isfinite(spec.schedule(np.arange(spec.iterations))).all()
 
 
+@functools.cache
+def swept(experiment: str) -> dict[str, list[str]]:
+    """What an experiment sweeps over: {key: values}."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        hydra = compose("config", [f"experiment={experiment}"], return_hydra_config=True).hydra
+    return {key: str(values).split(",") for key, values in hydra.sweeper.params.items()}
+
+
 @pytest.mark.parametrize("arm", choices("arm"))
-def test_every_arm_resolves_to_a_schedule_under_the_experiment_of_its_folder(arm):
-    spec = resolved(f"experiment={Path(arm).parent.as_posix()}", f"arm={arm}", data=CIFAR_SIZED)
+def test_every_arm_is_of_an_experiment_and_resolves_to_a_schedule_that_carries_its_file_name(arm):
+    experiment = next(name for name in choices("experiment") if arm in swept(name).get("arm", []))
+    spec = resolved(f"experiment={experiment}", f"arm={arm}", data=CIFAR_SIZED)
     rates = spec.schedule(np.arange(spec.iterations))
     assert (rates > 0).all()
     assert spec.evaluation_points[-1] == spec.iterations
@@ -91,11 +100,9 @@ def test_every_experiment_resolves_and_carries_its_file_name(experiment):
 
 @pytest.mark.parametrize("experiment", choices("experiment"))
 def test_every_value_that_an_experiment_sweeps_over_makes_a_run(experiment):
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        params = compose("config", [f"experiment={experiment}"], return_hydra_config=True).hydra.sweeper.params
-    assert len(params.seed.split(",")) >= 3
-    for key, values in params.items():
-        for value in str(values).split(","):
+    assert len(swept(experiment)["seed"]) >= 3
+    for key, values in swept(experiment).items():
+        for value in values:
             check_policy(checked(composed(f"experiment={experiment}", f"{key}={value}")))
 
 
@@ -404,6 +411,47 @@ def test_table1_has_the_papers_budgets(arm, iterations):
 )
 def test_table1_has_the_papers_rates(arm, rates):
     assert table1(arm).schedule(np.array(list(rates))) == pytest.approx(list(rates.values()), rel=1e-9)
+
+
+# Of 50,000 images at batch 128 or 64, or of 45,000 at 128.
+TABLE4 = {
+    "resnet": ("paper", 128, 390, 64_000, (32_000, 48_000), 3200, 0.3),
+    "stochastic_depth": ("holdout", 128, 351, 500 * 351, (250 * 351, 375 * 351), 25 * 351, 0.3),
+    "densenet": ("paper", 64, 781, 300 * 781, (150 * 781, 225 * 781), 15 * 781, 0.2),
+}
+
+
+def table4(arm):
+    return resolved("experiment=table4_cifar10", f"arm=table4/{arm}", data=CIFAR_SIZED)
+
+
+@pytest.mark.parametrize("net", TABLE4)
+@pytest.mark.parametrize("kind", ["fixed_01", "fixed_02", "fixed_03", "triangular"])
+def test_table4_trains_each_net_as_its_own_paper_does(net, kind):
+    spec = table4(f"{net}_{kind}")
+    data = spec.config.data
+    assert (data.split, data.batch_size, spec.iterations_per_epoch, spec.iterations) == TABLE4[net][:4]
+    assert (data.augment, spec.config.model.name, spec.config.model.input) == ("crop_flip", net, "standardize")
+    assert spec.config.optimizer.rule == {"_target_": "torch.optim.SGD", "momentum": 0.9, "nesterov": True}
+    assert spec.config.optimizer.weight_decay == 1e-4
+
+
+@pytest.mark.parametrize("net", TABLE4)
+@pytest.mark.parametrize(("kind", "rate"), [("fixed_01", 0.1), ("fixed_02", 0.2), ("fixed_03", 0.3)])
+def test_the_fixed_rates_of_table4_drop_as_in_the_nets_own_papers(net, kind, rate):
+    schedule, (first, second) = table4(f"{net}_{kind}").schedule, TABLE4[net][4]
+    assert schedule([0, first - 1, first, second - 1, second]) == pytest.approx(
+        [rate, rate, rate / 10, rate / 10, rate / 100], rel=1e-9
+    )
+
+
+@pytest.mark.parametrize("net", TABLE4)
+def test_the_cycles_of_table4_are_ten_with_bounds_that_drop_as_the_fixed_rates_do(net):
+    spec = table4(f"{net}_triangular")
+    *_, iterations, (first, second), step_size, max_lr = TABLE4[net]
+    assert spec.schedule.cycle_ends(spec.iterations) == [2 * step_size * number for number in range(1, 11)]
+    assert iterations == 20 * step_size
+    assert spec.schedule([0, step_size, first, second]) == pytest.approx([0.1, max_lr, 0.01, max_lr / 100], rel=1e-9)
 
 
 def test_a_cycle_of_the_default_policies_is_the_papers_4000_iterations_on_cifar10():
