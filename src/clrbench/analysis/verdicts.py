@@ -139,7 +139,7 @@ def _cases(claim: Claim, family: Family, runs: Sequence[Run], results: Path) -> 
         found = [
             _case(claim, family, source, experiment, differs, members, command)
             for source in SOURCES
-            for differs, members in _by_setting(_selected(runs, source, experiment), family.setting).items()
+            for differs, members in _by_setting(_selected(runs, source, experiment), claim.setting).items()
         ]
         cases += [case for case in found if case.treatment or case.control] or [
             Case(claim, family, "", experiment, command=command)
@@ -153,7 +153,7 @@ def _bounds_cases(claim: Claim, family: Family, runs: Sequence[Run]) -> list[Cas
     found = [
         Case(claim, family, source, claim.experiments[0], differs, ramps=_side(members, claim.treatment), command=command)
         for source in SOURCES
-        for differs, members in _by_setting(_selected(runs, source, claim.experiments[0]), family.setting).items()
+        for differs, members in _by_setting(_selected(runs, source, claim.experiments[0]), claim.setting).items()
     ]
     return [case for case in found if case.ramps] or [Case(claim, family, "", claim.experiments[0], command=command)]
 
@@ -179,11 +179,26 @@ def _case(
     control = _accuracies(controls, claim.control)
     values = {} if _is_ambiguous(treated) or _is_ambiguous(controls) else _values(claim, treated, treatment, controls, control)
     notes = [note for members in (treated, controls) for note in _notes(members)]
+    if values and claim.control.best_of:
+        rivals = ", ".join(claim.control.best_of)
+        notes.append(f"the control is {controls[0].result.policy}, of {rivals} the best by these same runs, which favours it")
     return Case(claim, family, source, experiment, differs, treatment, control, values, notes, command)
 
 
 def _side(runs: Iterable[Run], side: Side) -> list[Run]:
-    return [run for run in runs if all(run.values.get(key) == value for key, value in side.select.items())]
+    chosen = [run for run in runs if all(run.values.get(key) == value for key, value in side.select.items())]
+    return _best(chosen, side) if side.best_of else chosen
+
+
+def _best(runs: Iterable[Run], side: Side) -> list[Run]:
+    """The runs of the best of several arms, by the seeds that all of them have; none where there is no such seed."""
+    arms = [[run for run in runs if run.result.policy == policy] for policy in side.best_of]
+    accuracies = [_accuracies(members, side) for members in arms]
+    shared = set.intersection(*(set(found) for found in accuracies))
+    if not shared:
+        return []
+    means = [fmean(found[seed] for seed in shared) for found in accuracies]
+    return [run for run in arms[means.index(max(means))] if run.result.seed in shared]
 
 
 def _is_ambiguous(runs: Sequence[Run]) -> bool:
@@ -318,6 +333,8 @@ def _not_run(case: Case) -> Verdict:
         return Verdict(case, INCONCLUSIVE, "; ".join(case.notes))
     lacking = [name for name, side in (("treatment", case.treatment), ("control", case.control)) if not side]
     what = f"no run of the {' and the '.join(lacking)}" if lacking else "no seed that both sides share"
+    if "control" in lacking and case.claim.control.best_of:
+        what = f"{what}, which takes a seed that {', '.join(case.claim.control.best_of)} share"
     return Verdict(case, NOT_RUN, what if case.claim.cost is None else "not measured")
 
 
