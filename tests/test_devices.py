@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import ROOT
+from pytorch_lightning.strategies import DDPStrategy
 
 from clrbench import store
 from clrbench.config import Config
@@ -119,6 +120,16 @@ def test_a_net_whose_normalisation_the_processes_cannot_share_is_refused(
 class Normalised(torch.nn.Sequential):
     def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
         super().__init__(torch.nn.BatchNorm2d(shape[0]), torch.nn.Flatten(), torch.nn.Linear(shape[1] * shape[2], classes))
+
+
+@pytest.mark.parametrize(("model", "expected"), [("stochastic_depth", True), ("resnet", False)])
+def test_processes_look_for_parameters_without_a_gradient_only_where_a_net_leaves_some_out(
+    make_config: MakeConfig, model: str, expected: bool
+) -> None:
+    config = make_config(f"model={model}", "model.net.depth=8")
+    chosen = devices.strategy(make_config("trainer=ddp").trainer, build(spec_of(config)).net)
+    assert isinstance(chosen, DDPStrategy)
+    assert chosen._ddp_kwargs["find_unused_parameters"] is expected
 
 
 def test_several_machines_without_a_job_of_as_many_are_refused(make_config: MakeConfig) -> None:

@@ -64,7 +64,8 @@ class Claim:
     id: its name, like C1. says: the claim in words. source: where the paper says so. experiments: which can settle it, the
     paper's own first; each is judged on its own. setting: its family's, with what it has of its own. margin: percentage
     points for `equal`; for `higher` the least gain that counts. open: what the paper leaves open, so that another choice may
-    come out otherwise. missing: what the suite lacks to settle the claim.
+    come out otherwise. command: what makes the runs, where it is not the sweep of the experiment. missing: what the suite
+    lacks to settle the claim.
     """
 
     id: str = MISSING
@@ -80,6 +81,7 @@ class Claim:
     cost: Cost | None = None
     bounds: PaperBounds | None = None
     open: list[str] = field(default_factory=list)
+    command: str | None = None
     missing: str | None = None
 
 

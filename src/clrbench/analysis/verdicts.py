@@ -100,12 +100,13 @@ class Verdict:
 def judge_all(runs: Sequence[Run], conf: Path, results: Path) -> list[Verdict]:
     """A verdict on each claim of CONF/claims from each source, experiment and setting that has runs for it, else `not run`."""
     verdicts = [verdict for family in read_families(conf) for verdict in judge_family(family, runs, results)]
-    return sorted(verdicts, key=lambda verdict: _number(verdict.claim))
+    return sorted(verdicts, key=lambda verdict: _order(verdict.claim))
 
 
-def _number(claim: Claim) -> int:
+def _order(claim: Claim) -> tuple[str, int]:
+    """By letter, the paper's C first, then by number."""
     digits = re.search(r"\d+", claim.id)
-    return int(digits[0]) if digits else 0
+    return claim.id[:1], int(digits[0]) if digits else 0
 
 
 def judge_family(family: Family, runs: Sequence[Run], results: Path) -> list[Verdict]:
@@ -135,7 +136,7 @@ def _cases(claim: Claim, family: Family, runs: Sequence[Run], results: Path) -> 
         return _bounds_cases(claim, family, runs)
     cases = []
     for experiment in claim.experiments:
-        command = f"make sweep EXPERIMENT={experiment} SEEDS={SEEDS}"
+        command = claim.command or f"make sweep EXPERIMENT={experiment} SEEDS={SEEDS}"
         found = [
             _case(claim, family, source, experiment, differs, members, command)
             for source in SOURCES
@@ -149,7 +150,7 @@ def _cases(claim: Claim, family: Family, runs: Sequence[Run], results: Path) -> 
 
 def _bounds_cases(claim: Claim, family: Family, runs: Sequence[Run]) -> list[Case]:
     """The range tests of one source and setting."""
-    command = "python scripts/range_test.py data=cifar10 model=cifar10_full data.split=paper"
+    command = claim.command or "make range-test"
     found = [
         Case(claim, family, source, claim.experiments[0], differs, ramps=_side(members, claim.treatment), command=command)
         for source in SOURCES

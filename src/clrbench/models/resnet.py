@@ -91,6 +91,7 @@ class StochasticDepth(ResNet):
 
     block = StochasticBlock
     shortcut_pool = 2
+    leaves_out: ClassVar[bool] = True  # parameters without a gradient, for training with several devices
 
     def __init__(self, shape: Shape, classes: int, depth: int = 110, last_survival: float = 0.5) -> None:
         if not 0 < last_survival <= 1:

@@ -55,9 +55,14 @@ def check_gpus(needed: int) -> None:
         )
 
 
-def strategy(trainer: Trainer) -> str | DDPStrategy:
-    """Lightning's strategy for so many processes; they start equal and step alike, so that no buffer needs to be sent."""
-    return "auto" if trainer.processes == 1 else DDPStrategy(broadcast_buffers=False)
+def strategy(trainer: Trainer, net: nn.Module) -> str | DDPStrategy:
+    """Lightning's strategy for so many processes; they start equal and step alike, so that no buffer needs to be sent.
+
+    A net that has `leaves_out` set gives some parameters no gradient in some steps, the same ones in every process.
+    """
+    if trainer.processes == 1:
+        return "auto"
+    return DDPStrategy(broadcast_buffers=False, find_unused_parameters=getattr(net, "leaves_out", False))
 
 
 def check_net(net: nn.Module, trainer: Trainer) -> None:

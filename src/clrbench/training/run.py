@@ -209,7 +209,7 @@ def _train(run: Run, module: Classifier, start: int, callbacks: list[pl.Callback
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.resolve()))
         module.net.compile()
     checkpoint = run.checkpoint if start else None
-    trainer(run.spec, callbacks).fit(module, stream(run.spec, start), ckpt_path=checkpoint, weights_only=True)
+    trainer(run.spec, module, callbacks).fit(module, stream(run.spec, start), ckpt_path=checkpoint, weights_only=True)
 
 
 def _recorder(run: Run, module: Classifier, on_evaluation: Callable[[list[Evaluation]], None]) -> Recorder:
@@ -231,14 +231,14 @@ def _on_evaluation(run: Run, claim: Claim, mirror: WandbMirror, rows: list[Evalu
     mirror.evaluations(rows)
 
 
-def trainer(spec: RunSpec, callbacks: list[pl.Callback]) -> pl.Trainer:
+def trainer(spec: RunSpec, module: Classifier, callbacks: list[pl.Callback]) -> pl.Trainer:
     """Lightning's trainer for a run, without what the suite does itself; the whole run is one of Lightning's epochs."""
     settings = spec.config.trainer
     return pl.Trainer(
         accelerator="cuda" if settings.accelerator == "gpu" else "cpu",
         devices=settings.devices,
         num_nodes=settings.nodes,
-        strategy=strategy(settings),
+        strategy=strategy(settings, module.net),
         sync_batchnorm=settings.processes > 1,
         precision=PRECISIONS[settings.precision],
         max_steps=spec.iterations,
