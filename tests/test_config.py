@@ -454,6 +454,27 @@ def test_the_cycles_of_table4_are_ten_with_bounds_that_drop_as_the_fixed_rates_d
     assert spec.schedule([0, step_size, first, second]) == pytest.approx([0.1, max_lr, 0.01, max_lr / 100], rel=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("arm", "batch_size", "iterations", "rates"),
+    [
+        ("alexnet/fixed", 256, 400_000, {0: 0.01, 99_999: 0.01, 100_000: 1e-3, 200_000: 1e-4, 399_999: 1e-5}),
+        ("alexnet/triangular2", 256, 400_000, {0: 0.01, 30_000: 0.015, 60_000: 0.01, 90_000: 0.0125, 120_000: 1e-3}),
+        ("alexnet/exp", 256, 300_000, {0: 0.01, 300_000: 0.01 * 0.999995**300_000}),
+        ("alexnet/exp_460000", 256, 460_000, {0: 0.01, 460_000: 0.01 * 0.999995**460_000}),
+        ("alexnet/exp_range", 256, 300_000, {0: 0.006, 30_000: 0.014 * 0.999995**30_000}),
+        ("googlenet/fixed", 128, 420_000, {0: 0.01, 239_999: 0.01, 240_000: 1e-3, 360_000: 1e-4}),
+        ("googlenet/triangular2", 128, 420_000, {0: 0.01, 30_000: 0.026, 90_000: 0.018, 240_000: 1e-3, 420_000: 1e-4}),
+        ("googlenet/exp", 128, 240_000, {0: 0.01, 240_000: 0.01 * 0.99998**240_000}),
+        ("googlenet/exp_range", 128, 240_000, {0: 0.01, 30_000: 0.026 * 0.99998**30_000}),
+    ],
+)
+def test_imagenet_has_the_papers_budgets_batches_and_rates(arm, batch_size, iterations, rates):
+    spec = resolved(f"experiment=imagenet_{arm.partition('/')[0]}", f"arm=imagenet_{arm}", data=CIFAR_SIZED)
+    assert (spec.config.data.name, spec.config.data.batch_size, spec.iterations) == ("imagenet", batch_size, iterations)
+    assert spec.config.optimizer.rule == {"_target_": "clrbench.optim.CaffeSGD", "momentum": 0.9}
+    assert spec.schedule(np.array(list(rates))) == pytest.approx(list(rates.values()), rel=1e-9)
+
+
 def test_a_cycle_of_the_default_policies_is_the_papers_4000_iterations_on_cifar10():
     for policy in ("triangular", "triangular2", "exp_range"):
         assert resolved("experiment=table1", f"policy={policy}", data=CIFAR_SIZED).policy["step_size"] == 2000

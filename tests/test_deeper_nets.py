@@ -1,27 +1,24 @@
 """The nets of Table 4 and of ImageNet."""
 
 import itertools
+import warnings
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 from torchvision.models import densenet as torchvisions
 
+from clrbench.data.images import Images
 from clrbench.models import DenseNet
 from clrbench.models.densenet import DenseBlock
+from clrbench.models.imagenet import AlexNet, GoogLeNet
 from clrbench.models.resnet import ResNet, StochasticBlock, StochasticDepth, shortcut
+from clrbench.training.module import Classifier, standardize, training_loss
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 CIFAR = (3, 32, 32)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """The tensors here are small: beside other work, threads that wait for each other take thirty times as long."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def build(net, seed=0, shape=CIFAR, classes=10, **settings):
@@ -326,3 +323,49 @@ def test_the_channels_of_a_dense_net_are_the_papers(settings, channels):
         if name.startswith(("conv", "block", "transition")):
             seen.append((x.shape[1], x.shape[2]))
     assert seen == list(zip(channels, [32, 32, 16, 16, 8, 8], strict=True))
+
+
+# --------------------------------------------------------------------------------------------------------- ImageNet nets
+
+
+@pytest.mark.parametrize(("net", "count"), [(AlexNet, 61_100_840), (GoogLeNet, 13_004_888)])
+def test_a_net_for_imagenet_is_torchvisions_untrained_and_built_in_silence(net, count):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        built = build(net, shape=(3, 224, 224), classes=1000)
+    assert parameters(built) == count
+
+
+@pytest.mark.parametrize("net", [AlexNet, GoogLeNet])
+def test_in_evaluation_a_net_for_imagenet_puts_out_scores_alone(net):
+    scores = build(net, shape=(3, 64, 64), classes=7).eval()(torch.randn(2, 3, 64, 64))
+    assert scores.shape == (2, 7)
+
+
+@pytest.mark.parametrize(("net", "shape"), [(AlexNet, (1, 224, 224)), (AlexNet, (3, 224, 62)), (GoogLeNet, (3, 14, 64))])
+def test_images_that_a_net_for_imagenet_cannot_take_are_refused(net, shape):
+    _, height, width = shape
+    with pytest.raises(
+        ValueError, match=f"images of {height}x{width}x{shape[0]} are not for this net: it takes colour images of"
+    ):
+        build(net, shape=shape)
+
+
+def test_the_smallest_images_that_are_taken_have_scores():
+    for net, side in ((AlexNet, 63), (GoogLeNet, 15)):
+        assert build(net, shape=(3, side, side), classes=2).eval()(torch.zeros(1, 3, side, side)).shape == (1, 2)
+
+
+def test_auxiliary_scores_count_three_tenths_each_in_the_loss():
+    scores, labels = torch.randn(3, 4, 5), torch.tensor([0, 4, 2, 2])
+    each = [F.cross_entropy(some, labels) for some in scores]
+    torch.testing.assert_close(training_loss(scores[0], labels), each[0])
+    torch.testing.assert_close(training_loss(tuple(scores), labels), each[0] + 0.3 * each[1] + 0.3 * each[2])
+
+
+def test_a_training_step_of_googlenet_teaches_its_auxiliary_classifiers():
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8)
+    net = build(GoogLeNet, shape=(3, 16, 16), classes=3)
+    module = Classifier(standardize(Images(pixels, np.zeros(4, int)), np.arange(4)), net, torch.optim.SGD)
+    module.training_step((torch.from_numpy(pixels), torch.tensor([0, 1, 2, 0])), 0).backward()
+    assert all(parameter.grad.abs().sum() > 0 for parameter in (net.fc.weight, net.aux1.fc2.weight, net.aux2.fc2.weight))

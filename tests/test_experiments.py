@@ -1,5 +1,6 @@
 """Every experiment of conf/experiment, from its configuration to a record, at the size of seconds."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +25,9 @@ SMALLEST = {"resnet": 8, "stochastic_depth": 8, "densenet": 7}
 def sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of made-up images of few pixels, under the names of real sets."""
     folder = tmp_path_factory.mktemp("sets")
-    for name, classes in (("cifar10", 10), ("cifar100", 100)):
-        pixels, labels = np.random.default_rng(0).integers(0, 256, (IMAGES, 12, 12, 3), np.uint8), np.arange(IMAGES) % classes
+    for name, classes, side in (("cifar10", 10, 12), ("cifar100", 100, 12), ("imagenet", 10, 64)):
+        pixels = np.random.default_rng(0).integers(0, 256, (IMAGES, side, side, 3), np.uint8)
+        labels = np.arange(IMAGES) % classes
         np.savez(folder / f"{name}.npz", x_train=pixels, y_train=labels, x_test=pixels[:10], y_test=labels[:10])
     return folder
 
@@ -56,9 +58,12 @@ def made_small(run: DictConfig) -> Config:
 )
 def test_an_experiment_goes_from_its_configuration_to_a_record(tmp_path: Path, sets: Path, experiment: str, cell: str) -> None:
     chosen = last_cell(experiment) if cell == "the last" else [cell]
-    quick = ("tracking.wandb=disabled", "data.batch_size=10", "trainer.threads=1")
+    if experiment.startswith("imagenet"):
+        chosen += ["data=npz", "data.name=imagenet", f"data.path={sets}/imagenet.npz"]  # not 224x224 pixels, from memory
+    quick = ("tracking.wandb=disabled", "data.batch_size=10", "trainer.threads=1", "trainer.evaluate_every=100")
     paths = (f"paths.data={sets}", f"paths.results={tmp_path}/results", f"paths.outputs={tmp_path}/outputs")
     run = made_small(composed(f"experiment={experiment}", *chosen, *quick, *paths))
     result, record = train(run, Console(silent=True))
     assert (result.status, result.experiment) == (FINISHED, experiment)
     assert record.evaluations()[-1].iteration == result.iterations
+    shutil.rmtree(run.paths.outputs)  # the weights of AlexNet are hundreds of megabytes

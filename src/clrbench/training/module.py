@@ -1,6 +1,6 @@
 """The LightningModule: a network, the form of its input, and its optimizer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytorch_lightning as pl
@@ -76,6 +76,18 @@ def _mean(
     return total / len(indices)
 
 
+def training_loss(outputs: Tensor | Sequence[Tensor], labels: Tensor) -> Tensor:
+    """The mean cross-entropy of what a net puts out in training for labels (n,).
+
+    outputs: scores (n, classes); or several such, of which those of auxiliary classifiers, all but the first, count 0.3 each
+    (Szegedy et al., arXiv:1409.4842).
+    """
+    if isinstance(outputs, Tensor):
+        return F.cross_entropy(outputs, labels)
+    scores, *auxiliary = outputs
+    return F.cross_entropy(scores, labels) + 0.3 * sum(F.cross_entropy(others, labels) for others in auxiliary)
+
+
 INPUTS = {"mean_image": mean_image, "standardize": standardize, "imagenet": imagenet}
 Augment = Callable[[Tensor, int], Tensor]
 
@@ -104,12 +116,12 @@ class Classifier(pl.LightningModule):
         return scores
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """The mean cross-entropy of a batch."""
+        """The loss of a batch."""
         pixels, labels = batch
         images = self.prepare(pixels)
         if self._augment is not None:
             images = self._augment(images, self.trainer.global_step)
-        return F.cross_entropy(self.net(images), labels)
+        return training_loss(self.net(images), labels)
 
     def configure_optimizers(self) -> Optimizer:
         """The optimizer of the net's parameters."""
