@@ -14,6 +14,7 @@ from clrbench.analysis.curves import sensitivity
 from clrbench.analysis.decomposition import decompose
 from clrbench.analysis.runs import arms_of, read_runs
 
+KINDS = {"fixed": FIXED, "triangular": CYCLES}
 BASE = (80.0, 80.4, 79.8, 80.1, 80.3)
 
 
@@ -36,6 +37,21 @@ def test_five_seeds_that_agree_give_an_advice(tmp_path: Path, by: float, budget:
     assert (found.choice, found.command, found.seeds) == (choice, "", 5)
     assert found.gain == pytest.approx(by, abs=0.1)
     assert any("base_lr 0.001, max_lr 0.006, step_size 100" in line for line in found.because)
+
+
+def test_a_policy_that_drops_is_what_it_is_without_the_drops(tmp_path: Path) -> None:
+    dropped = {
+        name: {"_target_": "clrbench.schedules.dropping", "schedule": node, "drops": [200]} for name, node in KINDS.items()
+    }
+    write_arm(tmp_path, "fixed", BASE, schedule=dropped["fixed"])
+    write_arm(tmp_path, "triangular", shifted(2.0), schedule=dropped["triangular"])
+    (found,) = advice(tmp_path)
+    assert found.fixed is not None
+    assert (found.choice, found.fixed.policy) == (CYCLE, "fixed")
+    assert any("base_lr 0.001, max_lr 0.006, step_size 100" in line for line in found.because)
+    (run,) = (run for run in found.best.runs if run.result.seed == 1) if found.best else ()
+    assert run.schedule is not None
+    assert run.schedule([100, 300]) == pytest.approx([0.006, 0.0006])
 
 
 def test_too_few_or_disagreeing_seeds_give_the_command_that_would_settle_it(tmp_path: Path) -> None:

@@ -12,17 +12,9 @@ from clrbench.models.lrn import WithinChannelLRN
 from clrbench.optim import parameter_groups
 from clrbench.training.module import Classifier, mean_image, standardize
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 CIFAR = (3, 32, 32)
 CAFFE_NETS = [Cifar10Full, Cifar10Quick, Cifar10FullSigmoidBN]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """The tensors here are small: beside other work, threads that wait for each other take thirty times as long."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def build(net, seed=0, shape=CIFAR, classes=10):

@@ -148,7 +148,7 @@ def test_a_sweep_measures_once_before_its_cells_have_names_and_a_plan_measures_n
     paths = config.PathNames(data="data", results=f"{tmp_path}/results", outputs=f"{tmp_path}/outputs")
 
     def cells(find: Find) -> list[Cell]:
-        index = CellIndex(lambda chosen: asked(tmp_path, *chosen), paths, ROOT / "conf", print, find_bounds=find)
+        index = CellIndex(lambda chosen: asked(tmp_path, *chosen), paths, [ROOT / "conf"], print, find_bounds=find)
         return index.cells(overrides)
 
     assert all("not measured yet" in str(cell.error) for cell in cells(look_up))

@@ -126,7 +126,14 @@ def _is_cyclical(arm: Arm) -> bool:
 
 
 def _target(arm: Arm) -> str:
-    return str(arm.runs[0].identity["policy"]["_target_"])
+    return str(_policy(arm)["_target_"])
+
+
+def _policy(arm: Arm) -> Mapping[str, Any]:
+    """The policy's settings; of a dropping one, those of the schedule that drops."""
+    policy = arm.runs[0].identity["policy"]
+    dropped: Mapping[str, Any] = policy.get("schedule", policy)
+    return dropped
 
 
 def _choice(differences: Sequence[float], budget: int, fixed_budget: int) -> str:
@@ -175,7 +182,7 @@ def _at_the_same_time(best: Arm, fixed: Arm) -> str:
 
 def describe(arm: Arm) -> str:
     """An arm's bounds, step size and the like, in words."""
-    policy = arm.runs[0].identity["policy"]
+    policy = _policy(arm)
     stages = policy.get("stages")
     told: Mapping[str, Any] = policy if not stages else stages[0]["schedule"]
     scale = arm.runs[0].identity.get("scale", 1)

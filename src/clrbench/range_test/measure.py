@@ -70,7 +70,13 @@ def ramp_config(config: Config, seed: int) -> Config:
         bounds=replace(config.bounds, base_lr=test.low, max_lr=test.high, origin="the ends of the ramp"),
         policy={**policy, "iterations": length, "ramp": test.ramp},
         data=replace(config.data, evaluate="validation"),
-        trainer=replace(config.trainer, evaluate_every=f"{test.epochs / test.points:.6f} epochs", loss_limit=LOSS_LIMIT),
+        trainer=replace(
+            config.trainer,
+            evaluate_every=f"{test.epochs / test.points:.6f} epochs",
+            loss_limit=LOSS_LIMIT,
+            devices=1,
+            nodes=1,
+        ),
     )
 
 

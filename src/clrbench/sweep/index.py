@@ -33,21 +33,21 @@ PACKAGE = Path(clrbench.__file__).parent
 class CellIndex:
     """Finds the cells of overrides; `find_bounds` carries out the range test of those that leave their bounds to it.
 
-    What it has composed once it reads from a file, as long as neither code, configuration files nor data have changed.
+    What it has composed once it reads from a file, as long as neither code nor data nor the files in `confs` have changed.
     """
 
     def __init__(
         self,
         compose: Compose,
         paths: PathNames,
-        conf: Path,
+        confs: Sequence[Path],
         say: Callable[[str], None],
         experiment: str = "adhoc",
         find_bounds: Find = look_up,
     ) -> None:
         self._compose, self._paths, self._say, self._experiment = compose, paths, say, experiment
         self._find_bounds = find_bounds
-        self._file = Path(paths.outputs) / "cache" / f"cells-{fingerprint([conf, PACKAGE])}.json"
+        self._file = Path(paths.outputs) / "cache" / f"cells-{fingerprint([*confs, PACKAGE])}.json"
         self._warnings: set[str] = set()
         self._known: dict[str, dict[str, Any]] = _read(self._file)
         self._key_of_data = cache(lambda section: cache_key(Data(**json.loads(section)), paths))
