@@ -93,7 +93,7 @@ def test_training_beside_the_bounds_found_says_what_being_wrong_costs(
     tmp_path: Path, by: float, seeds: int, choice: str
 ) -> None:
     for times, accuracies in ((1, BASE), (0.5, shifted(-1.0)), (2, shifted(by))):
-        found = {"bounds": {"origin": "range_test (clear): ramp-320-s1-0123456789", "times": times}}
+        found = {"bounds": {"origin": "range_test (clear, by rise_and_slow): ramp-320-s1-0123456789", "times": times}}
         schedule = {**CYCLES, "max_lr": 0.006 * times}
         write_arm(tmp_path, "triangular", accuracies[:seeds], experiment="found_bounds", schedule=schedule, config=found)
     (advised,) = advice(tmp_path)
@@ -108,7 +108,7 @@ def test_training_beside_the_bounds_found_says_what_being_wrong_costs(
 
 def test_wrong_bounds_that_diverge_are_told_and_bounds_from_elsewhere_are_none_of_these(tmp_path: Path) -> None:
     for times, accuracies in ((1, BASE), (2, [None] * 5)):
-        found = {"bounds": {"origin": "range_test (weak): a ramp", "times": times}}
+        found = {"bounds": {"origin": "range_test (weak, by third): a ramp", "times": times}}
         write_arm(tmp_path, "triangular", accuracies, schedule={**CYCLES, "max_lr": 0.006 * times}, config=found)
     (advised,) = advice(tmp_path)
     assert advised.because[1] == "with 2 times these bounds: 5 of 5 runs diverged"

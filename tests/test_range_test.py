@@ -4,7 +4,7 @@ import copy
 import random
 import re
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +91,7 @@ def test_the_record_says_where_the_bounds_came_from(tmp_path: Path, found: Calla
     result, record = running.train(config.checked(made), Console(silent=True))
     kept = record.config()
     assert (kept["bounds"]["base_lr"], kept["bounds"]["max_lr"]) == (0.0123, 0.1)
-    assert kept["bounds"]["origin"].startswith("range_test (clear): ramp-160-s1-")
+    assert kept["bounds"]["origin"].startswith("range_test (clear, by rise_and_slow): ramp-160-s1-")
     assert (kept["identity"]["policy"]["base_lr"], kept["identity"]["policy"]["max_lr"]) == (0.0123, 0.1)
     assert "range_test" not in kept
     # The origin decides nothing: the same bounds, given by hand, are the same run.
@@ -173,6 +173,23 @@ def test_bounds_that_cannot_be_seen_are_refused_and_weak_ones_are_told(
     else:
         with_measured_bounds(asked(tmp_path), carry_out, said.append)
         assert said == ["warning: bounds=range_test: the bounds are weak: the curve is flat: raise range_test.high"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "complaint"),
+    [
+        (("range_test.low=1",), "range_test.high=0.3 is not above range_test.low=1: raise it"),
+        (
+            ("range_test.ramp=exponential",),
+            "range_test.ramp=exponential cannot start from range_test.low=0: try range_test.low=0.0003",
+        ),
+    ],
+)
+def test_impossible_ranges_are_refused_by_the_keys_that_were_typed(
+    tmp_path: Path, overrides: Sequence[str], complaint: str
+) -> None:
+    with pytest.raises(ConfigError, match=re.escape(complaint)):
+        to_measure(asked(tmp_path, *overrides))
 
 
 def test_given_bounds_start_no_range_test() -> None:

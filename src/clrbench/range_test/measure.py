@@ -6,7 +6,7 @@ from dataclasses import replace
 from omegaconf import DictConfig, open_dict
 
 from clrbench.analysis.runs import OWN, run_of
-from clrbench.config import Config, checked
+from clrbench.config import Config, RangeTest, checked
 from clrbench.errors import ConfigError
 from clrbench.range_test.curve import LOSS_LIMIT
 from clrbench.range_test.judge import NONE, WEAK
@@ -41,13 +41,23 @@ def with_measured_bounds(composed: DictConfig, find: Find, say: Say) -> DictConf
         say(f"warning: bounds=range_test: the bounds are weak: {' '.join(found.reasons)}")
     times = float(composed.bounds.times)
     names = ", ".join(run.result.name for run in measured.runs)
-    origin = f"{RANGE_TEST} ({found.verdict}): {names}"
+    origin = f"{RANGE_TEST} ({found.verdict}, by {found.rule}): {names}"
     return _with_bounds(composed, rounded(found.base_lr * times), rounded(found.max_lr * times), origin)
 
 
 def to_measure(composed: DictConfig) -> Config:
     """What a range test needs of a composed configuration. Raises ConfigError for settings that cannot be run."""
-    return checked(open_bounds(composed))
+    config = checked(open_bounds(composed))
+    _check_range(config.range_test)
+    return config
+
+
+def _check_range(test: RangeTest) -> None:
+    if not test.high > test.low:
+        raise ConfigError(f"range_test.high={test.high:g} is not above range_test.low={test.low:g}: raise it")
+    if test.ramp == "exponential" and test.low == 0:
+        lower = f"range_test.low={rounded(test.high / 1000):g}"
+        raise ConfigError(f"range_test.ramp=exponential cannot start from range_test.low=0: try {lower}")
 
 
 def measure(config: Config, carry: Carry, say: Say) -> Measured:
