@@ -15,13 +15,14 @@ from conftest import ROOT, composed
 from omegaconf import DictConfig
 
 from clrbench import LRRangeTest, config, store
+from clrbench.analysis.runs import EVIDENCE, arms_of, read_runs
 from clrbench.config import Config
 from clrbench.errors import ConfigError
 from clrbench.range_test import measure as measuring
 from clrbench.range_test.carry import carry_out, carry_out_ramp, look_up
-from clrbench.range_test.judge import CLEAR, NONE, WEAK, Bounds
+from clrbench.range_test.judge import CLEAR, FIRST, NONE, SECOND, WEAK, Bounds
 from clrbench.range_test.measure import Find, Say, measure, ramp_config, to_measure, with_measured_bounds
-from clrbench.range_test.records import Measured
+from clrbench.range_test.records import RANGE_TEST, Measured, judged
 from clrbench.store import Record
 from clrbench.sweep.cells import Cell
 from clrbench.sweep.index import CellIndex
@@ -158,6 +159,17 @@ def test_a_sweep_measures_once_before_its_cells_have_names_and_a_plan_measures_n
     # Once they are measured, a plan of other cells finds them too.
     overrides.append(("policy=exp_range", "seed=3"))
     assert [cell.error for cell in cells(look_up)] == [None] * 4
+
+
+def test_every_shipped_range_test_shows_bounds() -> None:
+    runs, _ = read_runs(ROOT / "results")
+    ramps = [arm for arm in arms_of(runs) if (arm.source, arm.experiment) == (EVIDENCE, RANGE_TEST)]
+    found = {arm.task: judged(arm.runs, FIRST).bounds for arm in ramps}
+    assert {task: (bounds.verdict, bounds.rule) for task, bounds in found.items()}.items() >= {
+        ("digits", "small_cnn"): (CLEAR, FIRST),
+        ("fashion_mnist", "small_cnn"): (WEAK, SECOND),
+        ("cifar10", "cifar10_full"): (WEAK, FIRST),
+    }.items()
 
 
 @pytest.mark.parametrize("verdict", [NONE, WEAK])

@@ -266,7 +266,7 @@ def test_where_the_start_of_the_rise_is_not_seen_the_best_point_gives_weak_bound
     bounds = judge(seeds(count, noise, seed, rates=ramp(start, 6 * MAX, 20), form="line"), 10)
     assert (bounds.verdict, bounds.rule) == (WEAK, "third")
     assert "where it starts is not seen" in said(bounds)
-    assert "lower `low` and `high`" in said(bounds)
+    assert "take an exponential ramp from a far lower `low`" in said(bounds)
     # It is level from MAX up to four times that, where it begins to fall.
     assert MAX / 1.5 < (bounds.max_lr or 0) < 6 * MAX
     assert bounds.max_lr == pytest.approx(3 * (bounds.base_lr or 0))

@@ -90,7 +90,7 @@ def undecided(finding: Finding) -> list[str]:
     found, low = finding.estimate, math.exp(finding.curve.x[0])
     if found.early >= _MOST:
         why = f"At the lowest rate, {_rate(low)}, accuracy has made {found.early:.0%} of its rise: where it starts is not seen."
-        attempt = "lower `low` and `high`, or take an exponential ramp, which reads more at low rates"
+        attempt = "lower `high`, or take an exponential ramp from a far lower `low`"
     elif found.disagreement > _FAR:
         why = f"The detectors of where the rise starts and slows differ by a factor of {math.exp(found.disagreement):.0f}."
         attempt = "take more `seeds`, more `points`, or train for more epochs"
@@ -131,7 +131,7 @@ def _doubts(finding: Finding) -> Iterable[str]:
     if found.early >= _SOME:
         yield (
             f"At the lowest rate, {_rate(low)}, accuracy has made {found.early:.0%} of its rise: base_lr is an upper limit; "
-            "lower `low` and `high`, or take an exponential ramp."
+            "lower `high`, or take an exponential ramp from a lower `low`."
         )
     if above > 0 and above >= _SOME * (shape.top - finding.chance):
         yield (
@@ -151,7 +151,7 @@ def _doubts(finding: Finding) -> Iterable[str]:
         width = math.exp(_width(finding.intervals))
         yield f"The interval of a bound spans a factor of {width:.1f}: take more `seeds` or `points`."
     if found.steps < _LEAST_STEPS:
-        yield f"Few readings, {found.steps}, lie from base_lr to max_lr: take more `points`, or lower `high`."
+        yield f"Few readings, {found.steps}, lie from base_lr to max_lr: take more `points`."
     if found.max - found.base < _LEAST_CYCLE:
         yield "The bounds are so close that a cycle hardly differs from a fixed rate."
 
