@@ -6,6 +6,7 @@ types. A length in time is a number of iterations or a text like `4 epochs`.
 
 import re
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -135,7 +136,7 @@ def register() -> None:
 def checked(composed: DictConfig) -> Config:
     """Turn a composed configuration into a Config. Raises ConfigError in one line for what cannot be run."""
     try:
-        config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), composed))
+        config = OmegaConf.to_object(OmegaConf.merge(_form(), composed))
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
     assert isinstance(config, Config)
@@ -156,6 +157,11 @@ def checked(composed: DictConfig) -> Config:
         )
     _check_bounds(config)
     return config
+
+
+@cache
+def _form() -> Any:
+    return OmegaConf.structured(Config)
 
 
 def _check_bounds(config: Config) -> None:
