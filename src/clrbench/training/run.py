@@ -150,7 +150,7 @@ def _carry_out(run: Run, claim: Claim, console: Console, overrides: Sequence[str
     start = _resumable_iteration(run.checkpoint)
     console.plan(run.spec, module, run.record.folder, start)
     run.record.write_config(run.spec.config_text(overrides))
-    mirror = WandbMirror(run.spec.config.tracking, _tracked(run), console.say)
+    mirror = WandbMirror(run.spec.config.tracking, _tracked(run), console.say, rate=run.spec.schedule)
     mirror.start()
     result = None
     try:
@@ -283,9 +283,8 @@ def _tracked(run: Run) -> TrackedRun:
         run_id=spec.run_id,
         name=spec.name,
         experiment=spec.config.experiment,
-        policy=spec.policy["name"],
+        job_type=spec.policy["name"],
         tags=[spec.config.data.name, spec.config.model.name],
         config=spec.identity,
-        rate=spec.schedule,
         folder=run.work,
     )

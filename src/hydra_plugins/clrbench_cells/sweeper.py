@@ -72,9 +72,9 @@ class CellSweeper(BasicSweeper):
         assert self.config is not None
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         (all_overrides,) = self.split_arguments(parser.parse_overrides([*self._parse_config(), *arguments]), None)
-        carry = look_up if self._plan_only else carry_out
+        find_bounds = look_up if self._plan_only else carry_out
         confs = [path for path in self._confs.values() if path.is_dir()]
-        index = CellIndex(self._compose, self._paths, confs, self._say, self.config.experiment, carry)
+        index = CellIndex(self._compose, self._paths, confs, self._say, self.config.experiment, find_bounds)
         return index.cells(all_overrides)
 
     @property
