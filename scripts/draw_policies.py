@@ -10,7 +10,7 @@ from clrbench.report.policies import draw_policies
 
 ROOT = Path(__file__).resolve().parents[1]
 ITERATIONS_PER_EPOCH = 500  # CIFAR-10 at batch 100
-BUDGETS = {"step": 70_000, "exp": 70_000, "exp_range": 42_000, "triangular2_staged": 25_000}
+BUDGETS = {"step": 70_000, "dropping": 16_000, "exp": 70_000, "exp_range": 42_000, "triangular2_staged": 25_000}
 
 
 def main() -> None:

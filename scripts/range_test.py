@@ -17,17 +17,16 @@ config.register()
 def main(composed: DictConfig) -> None:
     """Carry out the ramps, print the bounds and draw the curve."""
     from clrbench.range_test.carry import carry_out
-    from clrbench.range_test.measure import measure, open_bounds
+    from clrbench.range_test.measure import to_measure
     from clrbench.range_test.picture import draw
     from clrbench.report.terminal import print_bounds
 
     try:
-        measured = measure(open_bounds(composed), carry_out)
+        measured = carry_out(to_measure(composed), print)
     except (ClrbenchError, OSError) as error:
         sys.exit(f"error: {' '.join(str(error).split())}")  # Hydra would print a line of its own about it
-    chosen = [composed.data.name, composed.model.name, composed.optimizer.name]
-    picture = Path(composed.paths.results) / "report" / f"range_test-{'-'.join(chosen)}.svg"
-    draw(measured.curves, measured.bounds, ", ".join(chosen), picture)
+    picture = Path(composed.paths.results) / "report" / f"range_test-{'-'.join(measured.subject)}.svg"
+    draw(measured.curves, measured.bounds, ", ".join(measured.subject), picture)
     console = Console(highlight=False, soft_wrap=True)
     print_bounds(console, measured.bounds, cli.command_with("train.py", "bounds=range_test"))
     console.print(str(picture))

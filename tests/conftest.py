@@ -77,3 +77,14 @@ def interrupted_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], contextli
                 yield
 
     return block
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """For small tensors: beside other work, threads that wait for each other take thirty times as long."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -1,5 +1,6 @@
 """What is advised, and why CLR wins, on made-up stores whose answer is known."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,11 +9,12 @@ import pytest
 from conftest import ROOT
 from made_up import CYCLES, FIXED, write_arm
 
-from clrbench.analysis.advice import CYCLE, FASTER, KEEP, UNKNOWN, Advice, advise
+from clrbench.analysis.advice import CYCLE, FASTER, KEEP, RIGHT, UNKNOWN, WRONG, Advice, advise
 from clrbench.analysis.curves import sensitivity
 from clrbench.analysis.decomposition import decompose
 from clrbench.analysis.runs import arms_of, read_runs
 
+KINDS = {"fixed": FIXED, "triangular": CYCLES}
 BASE = (80.0, 80.4, 79.8, 80.1, 80.3)
 
 
@@ -35,6 +37,21 @@ def test_five_seeds_that_agree_give_an_advice(tmp_path: Path, by: float, budget:
     assert (found.choice, found.command, found.seeds) == (choice, "", 5)
     assert found.gain == pytest.approx(by, abs=0.1)
     assert any("base_lr 0.001, max_lr 0.006, step_size 100" in line for line in found.because)
+
+
+def test_a_policy_that_drops_is_what_it_is_without_the_drops(tmp_path: Path) -> None:
+    dropped = {
+        name: {"_target_": "clrbench.schedules.dropping", "schedule": node, "drops": [200]} for name, node in KINDS.items()
+    }
+    write_arm(tmp_path, "fixed", BASE, schedule=dropped["fixed"])
+    write_arm(tmp_path, "triangular", shifted(2.0), schedule=dropped["triangular"])
+    (found,) = advice(tmp_path)
+    assert found.fixed is not None
+    assert (found.choice, found.fixed.policy) == (CYCLE, "fixed")
+    assert any("base_lr 0.001, max_lr 0.006, step_size 100" in line for line in found.because)
+    (run,) = (run for run in found.best.runs if run.result.seed == 1) if found.best else ()
+    assert run.schedule is not None
+    assert run.schedule([100, 300]) == pytest.approx([0.006, 0.0006])
 
 
 def test_too_few_or_disagreeing_seeds_give_the_command_that_would_settle_it(tmp_path: Path) -> None:
@@ -67,6 +84,36 @@ def test_an_arm_that_diverged_is_never_the_best(tmp_path: Path) -> None:
     write_arm(tmp_path, "fixed", BASE)
     write_arm(tmp_path, "triangular", [None] * 5, schedule=CYCLES)
     assert [found.choice for found in advice(tmp_path)] == [UNKNOWN]
+
+
+@pytest.mark.parametrize(
+    ("by", "seeds", "choice"), [(-2.0, 5, RIGHT), (0.0, 5, RIGHT), (2.0, 5, WRONG), (2.0, 4, UNKNOWN), (-2.0, 4, UNKNOWN)]
+)
+def test_training_beside_the_bounds_found_says_what_being_wrong_costs(
+    tmp_path: Path, by: float, seeds: int, choice: str
+) -> None:
+    for times, accuracies in ((1, BASE), (0.5, shifted(-1.0)), (2, shifted(by))):
+        found = {"bounds": {"origin": "range_test (clear): ramp-320-s1-0123456789", "times": times}}
+        schedule = {**CYCLES, "max_lr": 0.006 * times}
+        write_arm(tmp_path, "triangular", accuracies[:seeds], experiment="found_bounds", schedule=schedule, config=found)
+    (advised,) = advice(tmp_path)
+    assert advised.choice == choice
+    assert advised.because[0].startswith("triangular, base_lr 0.001, max_lr 0.006, step_size 100: 80.")
+    half, double = advised.because[1:]
+    assert re.match(r"with 0.5 times these bounds: -(0.9|1.0)\d points \[-1.\d\d, -0.\d\d\], n = \d common seeds", half)
+    assert double.startswith("with 2 times these bounds: ")
+    command = "python train.py -m experiment=found_bounds data=cifar10 model=cifar10_full seed=1,2,3,4,5"
+    assert advised.command == (command if choice == UNKNOWN else "")
+
+
+def test_wrong_bounds_that_diverge_are_told_and_bounds_from_elsewhere_are_none_of_these(tmp_path: Path) -> None:
+    for times, accuracies in ((1, BASE), (2, [None] * 5)):
+        found = {"bounds": {"origin": "range_test (weak): a ramp", "times": times}}
+        write_arm(tmp_path, "triangular", accuracies, schedule={**CYCLES, "max_lr": 0.006 * times}, config=found)
+    (advised,) = advice(tmp_path)
+    assert advised.because[1] == "with 2 times these bounds: 5 of 5 runs diverged"
+    write_arm(tmp_path, "triangular", BASE, source="runs", schedule={**CYCLES, "max_lr": 0.1})
+    assert advice(tmp_path)[1].because == ["no finished run with a fixed rate"]
 
 
 def test_shipped_and_own_runs_are_advised_on_separately(tmp_path: Path) -> None:

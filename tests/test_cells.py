@@ -177,12 +177,14 @@ def test_planning_starts_nothing_and_writes_nothing_but_its_cache(tmp_path: Path
 
 @pytest.fixture
 def make_index(tmp_path: Path) -> Callable[..., CellIndex]:
-    (tmp_path / "conf").mkdir()
-    (tmp_path / "conf" / "config.yaml").write_text("seed: 1\n")
+    confs = [tmp_path / "conf", tmp_path / "mine"]
+    for conf in confs:
+        conf.mkdir()
+        (conf / "config.yaml").write_text("seed: 1\n")
 
     def make(compose: Callable[[Sequence[str]], DictConfig]) -> CellIndex:
         paths = PathNames(str(tmp_path / "data"), str(tmp_path / "results"), str(tmp_path / "outputs"))
-        return CellIndex(compose, paths, tmp_path / "conf", print)
+        return CellIndex(compose, paths, confs, print)
 
     return make
 
@@ -206,9 +208,12 @@ def test_a_second_look_composes_nothing_and_finds_the_same_cells(make_index: Cal
     assert make_index(never).cells(overrides) == first
 
 
-def test_a_changed_configuration_file_makes_it_compose_anew(make_index: Callable[..., CellIndex], tmp_path: Path) -> None:
+@pytest.mark.parametrize("conf", ["conf", "mine"])
+def test_a_changed_configuration_file_makes_it_compose_anew(
+    make_index: Callable[..., CellIndex], tmp_path: Path, conf: str
+) -> None:
     make_index(counting([])).cells([("policy=fixed",)])
-    (tmp_path / "conf" / "config.yaml").write_text("seed: 22\n")
+    (tmp_path / conf / "config.yaml").write_text("seed: 22\n")
     calls: list[Sequence[str]] = []
     make_index(counting(calls)).cells([("policy=fixed",)])
     assert len(calls) == 1

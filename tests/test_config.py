@@ -62,8 +62,8 @@ def table1(arm: str) -> RunSpec:
 
 @pytest.mark.parametrize("choice", [f"{group}={choice}" for group in RUN_GROUPS for choice in choices(group)])
 def test_every_choice_of_conf_composes_to_a_configuration_that_can_be_run(choice):
-    needs_path = choice in ("data=npz", "data=imagefolder")
-    assert isinstance(checked(composed(choice, *(["data.path=mine"] if needs_path else []))), Config)
+    needed = {"data=npz": ["data.path=x"], "data=imagefolder": ["data.path=x"], "data=datamodule": ["data.module._target_=x"]}
+    assert isinstance(checked(composed(choice, *needed.get(choice, []))), Config)
 
 
 @pytest.mark.parametrize("policy", choices("policy"))
@@ -73,9 +73,18 @@ def test_every_policy_resolves_to_a_schedule_that_carries_its_file_name(policy):
     assert np.isfinite(spec.schedule(np.arange(spec.iterations))).all()
 
 
+@functools.cache
+def swept(experiment: str) -> dict[str, list[str]]:
+    """What an experiment sweeps over: {key: values}."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        hydra = compose("config", [f"experiment={experiment}"], return_hydra_config=True).hydra
+    return {key: str(values).split(",") for key, values in hydra.sweeper.params.items()}
+
+
 @pytest.mark.parametrize("arm", choices("arm"))
-def test_every_arm_resolves_to_a_schedule_under_the_experiment_of_its_folder(arm):
-    spec = resolved(f"experiment={Path(arm).parent.as_posix()}", f"arm={arm}", data=CIFAR_SIZED)
+def test_every_arm_is_of_an_experiment_and_resolves_to_a_schedule_that_carries_its_file_name(arm):
+    experiment = next(name for name in choices("experiment") if arm in swept(name).get("arm", []))
+    spec = resolved(f"experiment={experiment}", f"arm={arm}", data=CIFAR_SIZED)
     rates = spec.schedule(np.arange(spec.iterations))
     assert (rates > 0).all()
     assert spec.evaluation_points[-1] == spec.iterations
@@ -91,11 +100,9 @@ def test_every_experiment_resolves_and_carries_its_file_name(experiment):
 
 @pytest.mark.parametrize("experiment", choices("experiment"))
 def test_every_value_that_an_experiment_sweeps_over_makes_a_run(experiment):
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        params = compose("config", [f"experiment={experiment}"], return_hydra_config=True).hydra.sweeper.params
-    assert len(params.seed.split(",")) >= 3
-    for key, values in params.items():
-        for value in str(values).split(","):
+    assert len(swept(experiment)["seed"]) >= 3
+    for key, values in swept(experiment).items():
+        for value in values:
             check_policy(checked(composed(f"experiment={experiment}", f"{key}={value}")))
 
 
@@ -180,7 +187,7 @@ def complaint(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatc
         ("data.batchsize=1", ["data.batchsize is no key", "did you mean data.batch_size?"]),
         ("policy.stepsize=1", ["policy.stepsize is no key", "did you mean policy.step_size?"]),
         ("policy=triangel", ["policy=triangel is unknown", "choose one of", "triangular2"]),
-        ("model=resnet", ["model=resnet is unknown", "choose one of", "small_cnn"]),
+        ("model=resnext", ["model=resnext is unknown", "choose one of", "small_cnn"]),
         ("seed=one", ["seed=one: ", "Value 'one' of type 'str' could not be converted to Integer"]),
         ("seed=1.5", ["seed=1.5: ", "could not be converted to Integer"]),
         ("bounds.max_lr=high", ["bounds.max_lr=high: ", "could not be converted to Float"]),
@@ -192,8 +199,8 @@ def complaint(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatc
         ("tracking.log_every=0", ["tracking.log_every=0 is impossible", "at least 1"]),
         ("trainer.threads=-1", ["trainer.threads=-1 is impossible", "at least 1"]),
         ("data.split=half", ["data.split=half is unknown", "holdout, paper"]),
-        ("model.input=raw", ["model.input=raw is unknown", "mean_image, standardize"]),
-        ("trainer.precision=float16", ["trainer.precision=float16 is unknown", "float32, bfloat16"]),
+        ("model.input=raw", ["model.input=raw is unknown", "mean_image, standardize, imagenet"]),
+        ("trainer.precision=float8", ["trainer.precision=float8 is unknown", "float32, bfloat16, float16"]),
         ("tracking.wandb=maybe", ["tracking.wandb=maybe is unknown", "auto, online, offline, disabled"]),
         ("iterations=0", ["iterations=0 is not a length", "'4 epochs'"]),
         ("iterations=ten", ["iterations=ten is not a length", "'4 epochs'"]),
@@ -216,6 +223,20 @@ def test_an_error_is_one_line_that_names_the_key_and_what_is_allowed(capsys, mon
     assert printed.count("\n") == 1
     for part in parts:
         assert part in printed
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("policy.schedule=3", "policy: schedule=3 is impossible: it must be a policy with its settings"),
+        ("policy.schedule.step_size=0", "policy.schedule: step_size=0 is impossible: it must be at least 1 iteration"),
+        ("policy.drops=[16 epochs,0 epochs]", "policy.drops[1]=0 is not a length"),
+    ],
+)
+def test_a_fault_in_a_policy_that_drops_is_told_by_the_key_at_which_it_lies(override, message):
+    with pytest.raises(ConfigError) as error:
+        resolved("policy=dropping", override)
+    assert str(error.value).startswith(message)
 
 
 # Bounds
@@ -390,6 +411,68 @@ def test_table1_has_the_papers_budgets(arm, iterations):
 )
 def test_table1_has_the_papers_rates(arm, rates):
     assert table1(arm).schedule(np.array(list(rates))) == pytest.approx(list(rates.values()), rel=1e-9)
+
+
+# Of 50,000 images at batch 128 or 64, or of 45,000 at 128.
+TABLE4 = {
+    "resnet": ("paper", 128, 390, 64_000, (32_000, 48_000), 3200, 0.3),
+    "stochastic_depth": ("holdout", 128, 351, 500 * 351, (250 * 351, 375 * 351), 25 * 351, 0.3),
+    "densenet": ("paper", 64, 781, 300 * 781, (150 * 781, 225 * 781), 15 * 781, 0.2),
+}
+
+
+def table4(arm):
+    return resolved("experiment=table4_cifar10", f"arm=table4/{arm}", data=CIFAR_SIZED)
+
+
+@pytest.mark.parametrize("net", TABLE4)
+@pytest.mark.parametrize("kind", ["fixed_01", "fixed_02", "fixed_03", "triangular"])
+def test_table4_trains_each_net_as_its_own_paper_does(net, kind):
+    spec = table4(f"{net}_{kind}")
+    data = spec.config.data
+    assert (data.split, data.batch_size, spec.iterations_per_epoch, spec.iterations) == TABLE4[net][:4]
+    assert (data.augment, spec.config.model.name, spec.config.model.input) == ("crop_flip", net, "standardize")
+    assert spec.config.optimizer.rule == {"_target_": "torch.optim.SGD", "momentum": 0.9, "nesterov": True}
+    assert spec.config.optimizer.weight_decay == 1e-4
+
+
+@pytest.mark.parametrize("net", TABLE4)
+@pytest.mark.parametrize(("kind", "rate"), [("fixed_01", 0.1), ("fixed_02", 0.2), ("fixed_03", 0.3)])
+def test_the_fixed_rates_of_table4_drop_as_in_the_nets_own_papers(net, kind, rate):
+    schedule, (first, second) = table4(f"{net}_{kind}").schedule, TABLE4[net][4]
+    assert schedule([0, first - 1, first, second - 1, second]) == pytest.approx(
+        [rate, rate, rate / 10, rate / 10, rate / 100], rel=1e-9
+    )
+
+
+@pytest.mark.parametrize("net", TABLE4)
+def test_the_cycles_of_table4_are_ten_with_bounds_that_drop_as_the_fixed_rates_do(net):
+    spec = table4(f"{net}_triangular")
+    *_, iterations, (first, second), step_size, max_lr = TABLE4[net]
+    assert spec.schedule.cycle_ends(spec.iterations) == [2 * step_size * number for number in range(1, 11)]
+    assert iterations == 20 * step_size
+    assert spec.schedule([0, step_size, first, second]) == pytest.approx([0.1, max_lr, 0.01, max_lr / 100], rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("arm", "batch_size", "iterations", "rates"),
+    [
+        ("alexnet/fixed", 256, 400_000, {0: 0.01, 99_999: 0.01, 100_000: 1e-3, 200_000: 1e-4, 399_999: 1e-5}),
+        ("alexnet/triangular2", 256, 400_000, {0: 0.01, 30_000: 0.015, 60_000: 0.01, 90_000: 0.0125, 120_000: 1e-3}),
+        ("alexnet/exp", 256, 300_000, {0: 0.01, 300_000: 0.01 * 0.999995**300_000}),
+        ("alexnet/exp_460000", 256, 460_000, {0: 0.01, 460_000: 0.01 * 0.999995**460_000}),
+        ("alexnet/exp_range", 256, 300_000, {0: 0.006, 30_000: 0.014 * 0.999995**30_000}),
+        ("googlenet/fixed", 128, 420_000, {0: 0.01, 239_999: 0.01, 240_000: 1e-3, 360_000: 1e-4}),
+        ("googlenet/triangular2", 128, 420_000, {0: 0.01, 30_000: 0.026, 90_000: 0.018, 240_000: 1e-3, 420_000: 1e-4}),
+        ("googlenet/exp", 128, 240_000, {0: 0.01, 240_000: 0.01 * 0.99998**240_000}),
+        ("googlenet/exp_range", 128, 240_000, {0: 0.01, 30_000: 0.026 * 0.99998**30_000}),
+    ],
+)
+def test_imagenet_has_the_papers_budgets_batches_and_rates(arm, batch_size, iterations, rates):
+    spec = resolved(f"experiment=imagenet_{arm.partition('/')[0]}", f"arm=imagenet_{arm}", data=CIFAR_SIZED)
+    assert (spec.config.data.name, spec.config.data.batch_size, spec.iterations) == ("imagenet", batch_size, iterations)
+    assert spec.config.optimizer.rule == {"_target_": "clrbench.optim.CaffeSGD", "momentum": 0.9}
+    assert spec.schedule(np.array(list(rates))) == pytest.approx(list(rates.values()), rel=1e-9)
 
 
 def test_a_cycle_of_the_default_policies_is_the_papers_4000_iterations_on_cifar10():

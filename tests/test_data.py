@@ -15,7 +15,7 @@ from PIL import Image
 
 from clrbench.config import Data, PathNames
 from clrbench.data import sources
-from clrbench.data.batches import Batch, BatchStream, ImageTensors, epoch_order
+from clrbench.data.batches import Batch, BatchStream, ImageTensors, Order, epoch_order
 from clrbench.data.images import Images, ImageSet, every_nth_of_each_class, training_indices
 from clrbench.data.load import LoadedSet, load
 
@@ -186,7 +186,7 @@ def test_a_stream_from_any_start_gives_the_batches_of_one_from_the_beginning(dat
     seed, start = data.draw(st.integers(0, 100), "seed"), data.draw(st.integers(0, 3 * count), "start")
 
     def batches(first: int) -> Iterator[Batch]:
-        return iter(BatchStream(numbered(2 * count), np.arange(count) * 2, batch_size, seed, first))
+        return iter(BatchStream(numbered(2 * count), Order(np.arange(count) * 2, batch_size, seed, first)))
 
     undisturbed_run, resumed_run = islice(batches(0), start, start + 4), islice(batches(start), 4)
     for expected, resumed in zip(undisturbed_run, resumed_run, strict=True):
@@ -200,14 +200,15 @@ def test_an_epoch_visits_each_chosen_image_at_most_once_and_no_other(data):
     count = data.draw(st.integers(2, 60), "images")
     batch_size = data.draw(st.integers(1, count), "batch size")
     indices = np.arange(count) * 2 + 1
-    stream = BatchStream(numbered(2 * count + 1), indices, batch_size, seed=3)
-    seen = torch.cat([labels for _, labels in islice(stream, stream.iterations_per_epoch)]).tolist()
+    order = Order(indices, batch_size, seed=3)
+    stream = BatchStream(numbered(2 * count + 1), order)
+    seen = torch.cat([labels for _, labels in islice(stream, order.iterations_per_epoch)]).tolist()
     assert len(seen) == len(set(seen)) == count // batch_size * batch_size
     assert set(seen) <= set(indices)
 
 
 def test_each_batch_is_full_and_pairs_pixels_with_their_labels():
-    for pixels, labels in islice(BatchStream(numbered(10), np.arange(10), 4, seed=1), 6):
+    for pixels, labels in islice(BatchStream(numbered(10), Order(np.arange(10), 4, seed=1)), 6):
         assert len(labels) == 4
         assert torch.equal(pixels.flatten(), labels)
 

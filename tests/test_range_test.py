@@ -18,9 +18,10 @@ from clrbench import LRRangeTest, config, store
 from clrbench.config import Config
 from clrbench.errors import ConfigError
 from clrbench.range_test import measure as measuring
-from clrbench.range_test.carry import carry_out, look_up
+from clrbench.range_test.carry import carry_out, carry_out_ramp, look_up
 from clrbench.range_test.judge import CLEAR, NONE, WEAK, Bounds
-from clrbench.range_test.measure import Carry, measure, open_bounds, ramp_config, with_measured_bounds
+from clrbench.range_test.measure import Find, Say, measure, ramp_config, to_measure, with_measured_bounds
+from clrbench.range_test.records import Measured
 from clrbench.store import Record
 from clrbench.sweep.cells import Cell
 from clrbench.sweep.index import CellIndex
@@ -49,7 +50,7 @@ def found(monkeypatch: pytest.MonkeyPatch) -> Callable[[Bounds], None]:
 
 
 def test_ramps_are_recorded_runs_on_images_that_training_leaves_out(tmp_path: Path) -> None:
-    measured = measure(open_bounds(asked(tmp_path)), carry_out)
+    measured = carry_out(to_measure(asked(tmp_path)), print)
     assert [run.result.seed for run in measured.runs] == [1, 2]
     for run in measured.runs:
         assert run.record.folder.parent == tmp_path / "results" / "runs" / "range_test"
@@ -67,17 +68,20 @@ def test_bounds_are_measured_once_and_reused(tmp_path: Path, found: Callable[[Bo
     carried: list[Record] = []
 
     def carry(asked_for: Config) -> Record:
-        carried.append(carry_out(asked_for))
+        carried.append(carry_out_ramp(asked_for))
         return carried[-1]
 
-    first = with_measured_bounds(asked(tmp_path), carry, print)
+    def find(asked_for: Config, say: Say) -> Measured:
+        return measure(asked_for, carry, say)
+
+    first = with_measured_bounds(asked(tmp_path), find, print)
     written = {path: path.stat().st_mtime_ns for path in tmp_path.glob("results/runs/range_test/*/*")}
     assert len(written) == 6
-    again = with_measured_bounds(asked(tmp_path, "policy=exp_range", "seed=9", "iterations=8 epochs"), carry, print)
+    again = with_measured_bounds(asked(tmp_path, "policy=exp_range", "seed=9", "iterations=8 epochs"), find, print)
     assert {path: path.stat().st_mtime_ns for path in written} == written
     assert again.bounds == first.bounds
     assert len(carried) == 4
-    with_measured_bounds(asked(tmp_path, "data.batch_size=64"), carry, print)
+    with_measured_bounds(asked(tmp_path, "data.batch_size=64"), find, print)
     assert len(list(tmp_path.glob("results/runs/range_test/*"))) == 4
 
 
@@ -114,18 +118,17 @@ def test_a_training_after_a_range_test_ends_with_the_weights_of_one_without(tmp_
         return saved
 
     without = weights("without")
-    measure(open_bounds(asked(tmp_path)), carry_out)
+    carry_out(to_measure(asked(tmp_path)), print)
     after = weights("after")
     assert all(torch.equal(value, after[name]) for name, value in without.items())
 
 
 def test_an_interrupted_ramp_goes_on_where_it_was(tmp_path: Path, interrupted_at: Callable[[int], object]) -> None:
-    wanted = config.checked(open_bounds(asked(tmp_path)))
+    wanted, elsewhere = (to_measure(asked(folder)) for folder in (tmp_path, tmp_path / "undisturbed"))
     with interrupted_at(100):  # type: ignore[attr-defined]
-        carry_out(ramp_config(wanted, 1))
-    elsewhere = config.checked(open_bounds(asked(tmp_path / "undisturbed")))
+        carry_out_ramp(ramp_config(wanted, 1))
     rows, undisturbed = (
-        [row.test_accuracy for row in carry_out(ramp_config(made, 1)).evaluations()] for made in (wanted, elsewhere)
+        [row.test_accuracy for row in carry_out_ramp(ramp_config(made, 1)).evaluations()] for made in (wanted, elsewhere)
     )
     assert rows == undisturbed
     assert len(rows) == 20
@@ -144,8 +147,9 @@ def test_a_sweep_measures_once_before_its_cells_have_names_and_a_plan_measures_n
     overrides = [("policy=fixed",), ("policy=triangular",), ("policy=triangular", "seed=2")]
     paths = config.PathNames(data="data", results=f"{tmp_path}/results", outputs=f"{tmp_path}/outputs")
 
-    def cells(carry: Carry) -> list[Cell]:
-        return CellIndex(lambda chosen: asked(tmp_path, *chosen), paths, ROOT / "conf", print, carry=carry).cells(overrides)
+    def cells(find: Find) -> list[Cell]:
+        index = CellIndex(lambda chosen: asked(tmp_path, *chosen), paths, [ROOT / "conf"], print, find_bounds=find)
+        return index.cells(overrides)
 
     assert all("not measured yet" in str(cell.error) for cell in cells(look_up))
     assert list((tmp_path / "results").glob("runs/*/*/result.json")) == []
@@ -177,14 +181,14 @@ def test_given_bounds_start_no_range_test() -> None:
 
 
 def test_the_paper_protocol_measures_on_the_test_set(tmp_path: Path) -> None:
-    wanted = config.checked(open_bounds(asked(tmp_path, "data.split=paper", "range_test.seeds=[1]")))
-    record = carry_out(ramp_config(wanted, 1))
+    wanted = to_measure(asked(tmp_path, "data.split=paper", "range_test.seeds=[1]"))
+    record = carry_out_ramp(ramp_config(wanted, 1))
     assert record.config()["images"]["evaluated"] == 355
     assert "evaluate" not in record.config()["identity"]["data"]
 
 
 def test_a_ramp_that_diverges_is_an_outcome_with_the_rate_at_which_it_did(tmp_path: Path) -> None:
-    measured = measure(open_bounds(asked(tmp_path, "range_test.high=2000", "range_test.seeds=[1]")), carry_out)
+    measured = carry_out(to_measure(asked(tmp_path, "range_test.high=2000", "range_test.seeds=[1]")), print)
     (curve,) = measured.curves
     assert measured.runs[0].result.status == "diverged"
     assert curve.diverged_at is not None

@@ -232,6 +232,15 @@ def test_the_readmes_results_come_from_shipped_records_alone(tmp_path: Path) -> 
     assert "C1" in readme_block(gather(tmp_path, CONF), CONF)
 
 
+@pytest.mark.parametrize("other", [{"scale": 0.2}, {"data": {"batch_size": 50}}, {"trainer": {"precision": "bfloat16"}}])
+def test_only_runs_in_the_papers_setting_stand_beside_its_numbers(tmp_path: Path, other: dict[str, Any]) -> None:
+    write_run(tmp_path, "fixed", 1, 80.0)
+    write_run(tmp_path, "fixed", 2, 70.0, config=other)
+    block = readme_block(gather(tmp_path, CONF), CONF)
+    assert "| 81.4% | 80.00% |" in block
+    assert "70.00%" not in block
+
+
 def test_the_readme_keeps_all_but_its_results() -> None:
     readme = f"head\n{BEGIN}\nold\n{END}\ntail\n"
     assert with_block(readme, "new") == f"head\n{BEGIN}\n\nnew\n\n{END}\ntail\n"

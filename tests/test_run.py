@@ -131,6 +131,21 @@ def test_a_run_that_dies_at_any_iteration_ends_like_an_undisturbed_one(
     assert_same_weights(weights_of(config), weights_of(make_config(*SHORT, folder="undisturbed")))
 
 
+def test_a_net_that_draws_random_numbers_goes_on_with_those_of_an_undisturbed_run(
+    make_config: MakeConfig, interrupted_at: Callable[..., Any]
+) -> None:
+    net = ("model=stochastic_depth", "model.net.depth=8", "model.net.last_survival=0.2", "trainer.threads=1")
+    short = (*net, "policy=fixed", "bounds.base_lr=0.01", "iterations=30", "trainer.evaluate_every=10")
+    _, undisturbed = train(make_config(*short, folder="undisturbed"))
+    config = make_config(*short, folder="disturbed")
+    with interrupted_at(17):
+        train(config)
+    torch.rand(3)
+    _, record = train(config)
+    assert rows_without_seconds(record) == rows_without_seconds(undisturbed)
+    assert_same_weights(weights_of(config), weights_of(make_config(*short, folder="undisturbed")))
+
+
 @pytest.mark.parametrize("step", ["write_evaluations", "write_result"])
 def test_a_run_that_dies_around_its_last_writes_ends_like_an_undisturbed_one(
     make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch, step: str

@@ -44,8 +44,13 @@ def staged(stages=STAGES):
     )
 
 
+def dropping(schedule, drops=(32000, 48000), **settings):
+    return named("dropping", schedule=schedule, drops=list(drops), **settings)
+
+
 def example(policy):
-    return staged() if policy == "staged" else named(policy, **EXAMPLES[policy])
+    nested = {"staged": staged, "dropping": lambda: dropping(named("triangular", **CYCLES))}
+    return nested[policy]() if policy in nested else named(policy, **EXAMPLES[policy])
 
 
 # ---------------------------------------------------------------------------------------------- the paper's numbers
@@ -111,6 +116,29 @@ def test_the_staged_config_holds_the_stages_of_table_2():
 )
 def test_the_papers_fixed_rate_drops_at_60000_and_65000(iteration, rate):
     assert example("step")(iteration) == pytest.approx(rate, rel=1e-12)
+
+
+# Table 4's ResNet: 64,000 iterations, cycles of a tenth of them, drops at 32,000 and 48,000, which is in the midst of a cycle.
+@pytest.mark.parametrize(
+    ("iteration", "rate"),
+    [
+        (0, 0.1),
+        (3200, 0.3),
+        (6400, 0.1),
+        (28_800, 0.3),
+        (31_999, 0.1000625),
+        (32_000, 0.01),
+        (35_200, 0.03),
+        (47_999, 0.02999375),
+        (48_000, 0.003),
+        (51_200, 0.001),
+        (54_400, 0.003),
+        (63_999, 0.001000625),
+    ],
+)
+def test_the_bounds_of_a_cycle_drop_while_its_phase_goes_on(iteration, rate):
+    schedule = dropping(named("triangular", base_lr=0.1, max_lr=0.3, step_size=3200))
+    assert schedule(iteration) == pytest.approx(rate, rel=1e-9)
 
 
 @pytest.mark.parametrize(("iteration", "rate"), [(0, 0.007), (1000, 0.0055), (3999, 0.0010015), (4000, 0.001), (24999, 0.001)])
@@ -213,6 +241,37 @@ def test_a_cyclical_rate_makes_no_jumps(bounds, step_size, window, policy):
     rates = named(policy, **bounds, step_size=step_size, window=window)(np.arange(8 * step_size))
     # The steepest window is the parabola, whose slope at the start of a cycle is 2 amplitudes a step size.
     assert np.abs(np.diff(rates)).max() <= 2 * (bounds["max_lr"] - bounds["base_lr"]) / step_size + 1e-12
+
+
+@given(
+    policy=st.sampled_from(["triangular", "triangular2", "fixed", "decay", "exp_range", "cosine_restarts"]),
+    drops=st.lists(st.integers(0, 3000), max_size=4),
+    factor=st.floats(0.01, 1),
+    t=st.integers(0, 4000),
+)
+@properties
+def test_each_drop_that_has_passed_multiplies_the_rate_by_the_factor(policy, drops, factor, t):
+    passed = sum(drop <= t for drop in drops)
+    expected = example(policy)(t) * factor**passed
+    assert dropping(example(policy), drops, factor=factor)(t) == pytest.approx(expected, rel=1e-12)
+
+
+@given(drops=st.lists(st.integers(0, 3000), max_size=4), factor=st.floats(0.01, 1))
+@properties
+def test_a_fixed_rate_that_drops_is_the_step_policy_to_the_last_bit(drops, factor):
+    t = np.arange(3100)
+    step = named("step", base_lr=0.1, drops=drops, factor=factor)
+    np.testing.assert_array_equal(dropping(named("fixed", base_lr=0.1), drops, factor=factor)(t), step(t))
+
+
+@given(scale=st.floats(0.1, 3))
+@properties
+def test_drops_and_cycles_are_stretched_together(scale):
+    whole = dropping(named("triangular", base_lr=0.1, max_lr=0.3, step_size=1000), [2500])
+    stretched = Schedule(whole.policy, whole.settings, scale)
+    t = np.arange(8000)
+    np.testing.assert_array_equal(stretched(t), whole(t / scale))
+    assert stretched.cycle_ends(8000) == [round(end * scale) for end in whole.cycle_ends(80_000) if round(end * scale) <= 8000]
 
 
 @given(bounds=bounds, step_size=st.integers(1, 300))
@@ -388,6 +447,12 @@ def test_a_cycle_that_a_stage_cuts_short_does_not_end():
     assert staged([(0, 0.1, 0.5, 10), (35, 0.1, 0.5, 10)]).cycle_ends(60) == [20, 55]
 
 
+def test_drops_leave_the_ends_of_cycles_where_they_are():
+    assert dropping(example("triangular"), [5000, 7000]).cycle_ends(17_000) == [4000, 8000, 12_000, 16_000]
+    assert dropping(staged(), [5000]).cycle_ends(25_000) == staged().cycle_ends(25_000)
+    assert dropping(example("fixed"), [5000]).cycle_ends(25_000) == []
+
+
 @pytest.mark.parametrize(("cycle_factor", "ends"), [(1, [30, 60, 90, 120, 150, 180, 210]), (2, [30, 90, 210])])
 def test_a_cosine_cycle_ends_at_each_restart(cycle_factor, ends):
     schedule = named("cosine_restarts", max_lr=0.1, first_cycle=30, cycle_factor=cycle_factor)
@@ -487,6 +552,8 @@ def test_base_lr_may_be_0_as_in_the_range_test():
 @pytest.mark.parametrize(
     ("policy", "settings"),
     [
+        ("dropping", {"schedule": 3, "drops": [5]}),
+        ("dropping", {"schedule": triangular, "drops": 5}),
         ("staged", {"stages": 3}),
         ("staged", {"stages": [{"start": 0}]}),
         ("staged", {"stages": [{"start": 0, "schedule": "fixed"}]}),

@@ -208,6 +208,29 @@ def test_a_slurm_sweep_with_a_killed_a_requeued_and_a_warned_task_leaves_the_rec
     assert records(there) == records(here)
 
 
+def test_a_run_that_two_machines_of_slurm_share_leaves_the_record_of_one(cluster: Cluster, tmp_path: Path) -> None:
+    there, here = tmp_path / "there", tmp_path / "here"
+    choices = ("-m", "policy=triangular2", "iterations=80", "tracking.wandb=disabled")
+    devices = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=1", "trainer.nodes=2")
+    launcher = ("hydra/launcher=slurm", "hydra.launcher.nodes=2")
+    # The nodes of this cluster are names without an address.
+    environment = cluster.environment | {"MASTER_ADDR": "127.0.0.1"}
+    done = subprocess.run(
+        command_for(there, *choices, *devices, *launcher),
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=200,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr + cluster.logs()
+    alone = subprocess.run(
+        command_for(here, *choices, "hydra/launcher=basic"), cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert alone.returncode == 0, alone.stderr
+    (name, rows), *others = records(there).items()
+    assert others == []
+    assert [row[0] for row in rows] == ["40", "80"]
+    for row, its_like in zip(rows, records(here)[name], strict=True):
+        assert [float(value) for value in row] == pytest.approx([float(value) for value in its_like], rel=1e-3)
+
+
 @pytest.mark.parametrize("exchanges_files", [True, False], ids=["a local disk", "a network share"])
 def test_a_run_whose_holder_died_on_another_machine_is_taken_over_after_a_lease(
     exchanges_files: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

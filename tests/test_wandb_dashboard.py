@@ -1,6 +1,7 @@
 """The workspace and the report on W&B: the real client against a server on this machine."""
 
 import importlib.util
+import shutil
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from clrbench import config
 from clrbench.errors import ClrbenchError
 from clrbench.report.contents import gather
 from clrbench.tracking.dashboard import Saved, save, selected, verdict_table
+from clrbench.tracking.judgement import PICTURE
 from clrbench.training import run as running
 from clrbench.training.console import Console
 
@@ -150,6 +152,14 @@ def test_whatever_an_experiment_is_called_its_own_runs_alone_are_shown(name: str
             ("tags", "IN", ["cifar10_full"]),
         ]
     )
+
+
+def test_a_workspace_of_range_tests_shows_their_pictures(server: WandbServer, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "results" / "evidence" / "range_test", tmp_path / "runs" / "range_test")
+    saved(tmp_path, "range_test")
+    shown = [panel["config"] for panel in panels(server.spec("range_test: small_cnn on digits"))]
+    assert [config["mediaKeys"] for config in shown if "mediaKeys" in config] == [[PICTURE]]
+    assert not any(metric.startswith(("final", "iterations")) for config in shown for metric in config.get("metrics", []))
 
 
 def test_the_report_has_the_verdicts_and_the_charts_of_each_section(server: WandbServer, results: Path) -> None:

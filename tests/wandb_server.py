@@ -36,6 +36,7 @@ class WandbServer:
         self.views: list[dict[str, Any]] = []
         self.buckets: dict[str, dict[str, Any]] = {}
         self.files: dict[str, dict[str, dict[int, str]]] = defaultdict(lambda: defaultdict(dict))
+        self.uploads: dict[str, dict[str, bytes]] = defaultdict(dict)
         self._http = _Http(("127.0.0.1", 0), type("Handler", (_Handler,), {"server_state": self}))
         self._http.daemon_threads = True
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
@@ -195,8 +196,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, {"exitcode": None, "limits": {}})
 
     def do_PUT(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if not self._is_turned_away():
+            _, _, name, file = self.path.split("/", 3)
+            self.server_state.uploads[name][file] = body
             self._answer(200, {})
 
     def do_GET(self) -> None:

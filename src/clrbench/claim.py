@@ -47,11 +47,21 @@ def claimed(folder: Path, patience: float | None = None) -> Iterator[Claim]:
     if not _is_acquired(lease, patience):
         was_silent = patience >= LEASE_SECONDS and seen == _marker(folder)
         if not (was_silent and _is_moved_aside(folder, seen) and _is_acquired(lease, 0)):
-            raise HeldElsewhereError(f"{lock_path(folder)}: another process carries out this run at present")
+            raise _held_elsewhere(folder)
     try:
         yield Claim(lease)
     finally:
         lease.release()
+
+
+def _held_elsewhere(folder: Path) -> HeldElsewhereError:
+    return HeldElsewhereError(f"{lock_path(folder)}: another process carries out this run at present")
+
+
+def refuse_if_held(folder: Path) -> None:
+    """Raise HeldElsewhereError if a living process holds the claim to the run of this working folder."""
+    if is_held(folder):
+        raise _held_elsewhere(folder)
 
 
 def _marker(folder: Path) -> tuple[int, int] | None:

@@ -18,8 +18,10 @@ from clrbench.rules import RAMPS
 
 SPLITS = ("holdout", "paper")
 EVALUATED = ("test", "validation")
-INPUTS = ("mean_image", "standardize")
-PRECISIONS = ("float32", "bfloat16")
+AUGMENTATIONS = ("none", "crop_flip")
+INPUTS = ("mean_image", "standardize", "imagenet")
+PRECISIONS = ("float32", "bfloat16", "float16")
+ACCELERATORS = ("cpu", "gpu")
 RULES = ("rise_and_slow", "third", "quarter")
 WANDB_MODES = ("auto", "online", "offline", "disabled")
 _EPOCHS = re.compile(r"(\d+(?:\.\d+)?) epochs?")
@@ -27,12 +29,14 @@ _EPOCHS = re.compile(r"(\d+(?:\.\d+)?) epochs?")
 
 @dataclass
 class Data:
-    """Which images, where from, and how they are dealt out."""
+    """Which images, where from, and how they are dealt out. module: a LightningDataModule's `_target_` and its settings."""
 
     name: str = MISSING
     sources: list[str] = MISSING
     path: str | None = None
+    module: dict[str, Any] | None = None
     download: bool = True
+    augment: str = "none"
     split: str = "holdout"
     evaluate: str = "test"
     batch_size: int = MISSING
@@ -82,12 +86,22 @@ class RangeTest:
 
 @dataclass
 class Trainer:
-    """How a run is carried out: nothing here but the precision changes its numbers."""
+    """How a run is carried out: nothing here but precision and compile changes its numbers beyond rounding."""
 
     precision: str = MISSING
+    compile: bool = False
+    accelerator: str = "cpu"
+    devices: int = 1
+    nodes: int = 1
+    workers: int = 2
     threads: int | None = None
     evaluate_every: Any = MISSING
     loss_limit: float = MISSING
+
+    @property
+    def processes(self) -> int:
+        """The number of processes that share every batch: one a device."""
+        return self.devices * self.nodes
 
 
 @dataclass
@@ -150,12 +164,15 @@ def checked(composed: DictConfig) -> Config:
         if not value > 0:
             raise ConfigError(f"{key}={value} is impossible: it must be above 0")
     if not config.data.sources:
-        raise ConfigError("data.sources=[] is empty: name at least one of digits, npz, torchvision, imagefolder")
+        raise ConfigError(
+            "data.sources=[] is empty: name at least one of digits, npz, torchvision, imagefolder, datamodule, stream"
+        )
     if config.bounds.times != 1 and config.bounds.origin == "given":
         raise ConfigError(
             f"bounds.times={config.bounds.times:g} goes with bounds=range_test: set base_lr and max_lr themselves"
         )
     _check_bounds(config)
+    _check_devices(config)
     return config
 
 
@@ -175,14 +192,27 @@ def _check_bounds(config: Config) -> None:
         raise ConfigError(f"bounds.max_lr={max_lr} is not above bounds.base_lr={base_lr}: raise it, or lower bounds.base_lr")
 
 
+def _check_devices(config: Config) -> None:
+    trainer, batch_size = config.trainer, config.data.batch_size
+    if trainer.precision == "float16" and trainer.accelerator != "gpu":
+        raise ConfigError("trainer.precision=float16 needs a GPU: take trainer=gpu, or trainer.precision=bfloat16")
+    if batch_size % trainer.processes:
+        raise ConfigError(
+            f"data.batch_size={batch_size} cannot be shared by {trainer.processes} processes (trainer.devices times "
+            "trainer.nodes): take a multiple of that"
+        )
+
+
 def _choices(config: Config) -> list[tuple[str, str, tuple[str, ...]]]:
     return [
         ("data.split", config.data.split, SPLITS),
         ("data.evaluate", config.data.evaluate, EVALUATED),
+        ("data.augment", config.data.augment, AUGMENTATIONS),
         ("range_test.ramp", config.range_test.ramp, RAMPS),
         ("range_test.rule", config.range_test.rule, RULES),
         ("model.input", config.model.input, INPUTS),
         ("trainer.precision", config.trainer.precision, PRECISIONS),
+        ("trainer.accelerator", config.trainer.accelerator, ACCELERATORS),
         ("tracking.wandb", config.tracking.wandb, WANDB_MODES),
     ]
 
@@ -200,6 +230,9 @@ def _minima(config: Config) -> list[tuple[str, float, float]]:
         ("bounds.max_lr", config.bounds.max_lr, 0),
         ("tracking.log_every", config.tracking.log_every, 1),
         ("trainer.threads", 1 if config.trainer.threads is None else config.trainer.threads, 1),
+        ("trainer.devices", config.trainer.devices, 1),
+        ("trainer.nodes", config.trainer.nodes, 1),
+        ("trainer.workers", config.trainer.workers, 0),
     ]
 
 

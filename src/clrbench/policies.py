@@ -29,7 +29,7 @@ def schedule_of(config: Config, iterations_per_epoch: int) -> Schedule:
 
 
 def _schedule(node: Any, key: str) -> Schedule:
-    """The schedule that a policy's node describes; nodes within it (the stages of a staged policy) become schedules too."""
+    """The schedule that a policy's node describes; nodes within it (as the stages of a staged policy) become schedules too."""
     if not isinstance(node, dict) or "_target_" not in node or (key == "policy" and not node.get("name")):
         raise ConfigError(
             f"{key}: a policy has a name, a _target_ (the function of the iteration) and that function's settings"

@@ -84,5 +84,6 @@ _RULES = {
     "decays": _Rule(f"one of {', '.join(DECAYING)}", functools.partial(_is_one_of, DECAYING)),
     "ramp": _Rule(f"one of {', '.join(RAMPS)}", functools.partial(_is_one_of, RAMPS)),
     "drops": _Rule("a list of iterations of at least 0", _are_iterations),
+    "schedule": _Rule("a policy with its settings", callable),
     "stages": _Rule("a list of mappings with `start`, ascending from 0, and `schedule`", _are_stages),
 }

@@ -10,6 +10,7 @@ import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -82,10 +83,18 @@ def fixed(iteration: ArrayLike, base_lr: float) -> Rates:
     return np.full_like(np.asarray(iteration, float), base_lr)
 
 
+def dropping(
+    iteration: ArrayLike, schedule: Callable[[ArrayLike], Rates], drops: Sequence[float], factor: float = 0.1
+) -> Rates:
+    """The rates of `schedule`, multiplied by `factor` from each iteration of `drops` on, while its cycles go on (4.1.2)."""
+    drops_so_far = np.searchsorted(np.sort(np.asarray(drops, float)), np.asarray(iteration, float), side="right")
+    # Of a table, as numpy's powers of single numbers and of arrays differ in the last bit.
+    return np.asarray(schedule(iteration) * (factor ** np.arange(len(drops) + 1))[drops_so_far], float)
+
+
 def step(iteration: ArrayLike, base_lr: float, drops: Sequence[float], factor: float = 0.1) -> Rates:
     """base_lr, multiplied by `factor` from each iteration of `drops` on (Caffe's multistep; the paper's fixed rate)."""
-    drops_so_far = np.searchsorted(np.sort(np.asarray(drops, float)), np.asarray(iteration, float), side="right")
-    return np.asarray(base_lr * factor**drops_so_far, float)
+    return dropping(iteration, partial(fixed, base_lr=base_lr), drops, factor)
 
 
 def exp(iteration: ArrayLike, base_lr: float, gamma: float) -> Rates:
@@ -210,6 +219,7 @@ POLICIES: dict[str, Callable[..., Rates]] = {
     function.__name__: function
     for function in (
         fixed,
+        dropping,
         step,
         exp,
         decay,
@@ -234,6 +244,8 @@ def named(policy: str, **settings: Any) -> Schedule:
 
 def _cycle_ends(settings: Mapping[str, Any], iterations: int) -> list[float]:
     """Where cycles end, read off the settings that give their length, so that it works for policies from outside too."""
+    if "schedule" in settings:
+        return list(settings["schedule"].cycle_ends(iterations))
     if "stages" in settings:
         return _stage_ends(settings["stages"], iterations)
     if "step_size" in settings:

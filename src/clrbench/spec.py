@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
 from clrbench.config import Config, in_iterations, with_iterations
-from clrbench.data.images import Images, training_indices, validation_indices
+from clrbench.data.images import AnyImages, training_indices, validation_indices
 from clrbench.data.load import LoadedSet
 from clrbench.errors import ConfigError
 from clrbench.policies import schedule_of
@@ -37,8 +37,11 @@ class RunSpec:
         config = self.config
         stretched = {} if config.scale == 1 else {"scale": config.scale}
         other_images = {"evaluate": "validation"} if self._validates else {}
+        augmented = {} if config.data.augment == "none" else {"augment": config.data.augment}
+        compiled = {"compile": True} if config.trainer.compile else {}
+        images = {"name": config.data.name, "sha256": self.data.checksum, "split": config.data.split}
         return {
-            "data": {"name": config.data.name, "sha256": self.data.checksum, "split": config.data.split, **other_images},
+            "data": {**images, **other_images, **augmented},
             "batch_size": config.data.batch_size,
             "model": {"net": config.model.net, "input": config.model.input},
             "optimizer": {"rule": config.optimizer.rule, "weight_decay": config.optimizer.weight_decay},
@@ -46,6 +49,7 @@ class RunSpec:
             "iterations": self.iterations,
             "seed": config.seed,
             "precision": config.trainer.precision,
+            **compiled,
             **stretched,
         }
 
@@ -54,7 +58,7 @@ class RunSpec:
         return self.config.data.evaluate == "validation" and self.config.data.split != "paper"
 
     @cached_property
-    def evaluated(self) -> Images:
+    def evaluated(self) -> AnyImages:
         """The images on which accuracy and loss are measured: the test set, or those that were left out for validation.
 
         Under data.split=paper, as in the paper, none are left out and the test set serves for both.

@@ -68,6 +68,7 @@ class Result:
     commit: str
     host: str
     reason: str | None = None
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,12 @@ from clrbench.analysis.decomposition import paired
 from clrbench.analysis.readings import cycle_ends
 from clrbench.analysis.runs import SOURCES, Arm
 from clrbench.analysis.verdicts import ALPHA
+from clrbench.analysis.wrong_bounds import Deviation, deviations
 from clrbench.range_test.records import RANGE_TEST
+from clrbench.store import DIVERGED, FAILED
 
 CYCLE, KEEP, FASTER, UNKNOWN = "use CLR", "keep the fixed rate", "use CLR for speed", "not enough runs"
+RIGHT, WRONG = "take the bounds that the range test finds", "take other bounds than the range test finds"
 MARGIN = 0.5
 SEEDS = (1, 2, 3, 4, 5)
 _CONSTANT = ("clrbench.schedules.fixed", "clrbench.schedules.step")
@@ -24,8 +27,9 @@ _TOLD = ("base_lr", "max_lr", "step_size", "gamma", "decays", "window")
 class Advice:
     """Which policy to take, and what that rests on.
 
-    choice: one of CYCLE, KEEP, FASTER and UNKNOWN. gain: of the best cyclical arm over the best fixed rate, in percentage
-    points, with its 95% interval. because: sentences. command: what would settle it, empty where it is settled.
+    choice: one of CYCLE, KEEP, FASTER and UNKNOWN; of bounds alone RIGHT, WRONG and UNKNOWN. gain: of the best cyclical arm
+    over the best fixed rate, in percentage points, with its 95% interval. because: sentences. command: what would settle it,
+    empty where it is settled.
     """
 
     data: str
@@ -56,6 +60,8 @@ def advise(arms: Sequence[Arm], data: str, model: str) -> list[Advice]:
 def _advice(arms: Sequence[Arm], data: str, model: str) -> Advice:
     fixed, best = _best(arms, _is_fixed), _best(arms, _is_cyclical)
     about: dict[str, Any] = {"data": data, "model": model, "source": arms[0].source, "experiment": arms[0].experiment}
+    if fixed is None and (beside := deviations(arms)):
+        return _bounds_advice(about, beside)
     if fixed is None or best is None:
         lacking = "a fixed rate" if fixed is None else "a cyclical policy"
         return Advice(
@@ -76,6 +82,35 @@ def _advice(arms: Sequence[Arm], data: str, model: str) -> Advice:
     )
 
 
+def _bounds_advice(about: Mapping[str, Any], beside: Sequence[Deviation]) -> Advice:
+    """What being wrong about the bounds costs, and whether others than those found do better."""
+    found = beside[0].found
+    seeds = min(len(deviation.differences) for deviation in beside)
+    choice = RIGHT if stats.least_p(seeds) <= ALPHA else UNKNOWN
+    if any(_shows(stats.p_above, deviation.differences) for deviation in beside):
+        choice = WRONG
+    chosen = " ".join(f"{key}={shlex.quote(about[key])}" for key in ("experiment", "data", "model"))
+    return Advice(
+        **about,
+        choice=choice,
+        because=[f"{found.policy}, {describe(found)}: {_mean(found)}", *map(_cost, beside)],
+        command="" if choice != UNKNOWN else f"python train.py -m {chosen} seed={','.join(map(str, SEEDS))}",
+    )
+
+
+def _cost(deviation: Deviation) -> str:
+    arm, differences = deviation.arm, deviation.differences
+    ended = [f"{count} of {len(arm.runs)} runs {status}" for status in (DIVERGED, FAILED) if (count := arm.count(status))]
+    told = [_difference(differences)] if differences else []
+    return f"with {deviation.times:g} times these bounds: {', '.join([*told, *ended])}"
+
+
+def _difference(differences: Sequence[float]) -> str:
+    bounds = stats.interval(differences)
+    spread = "" if bounds is None else f" [{bounds[0]:+.2f}, {bounds[1]:+.2f}]"
+    return f"{fmean(differences):+.2f} points{spread}, n = {len(differences)} common seeds"
+
+
 def _best(arms: Sequence[Arm], kind: Callable[[Arm], bool]) -> Arm | None:
     """The arm with the highest mean accuracy among those of a kind with the most seeds."""
     able = [arm for arm in arms if arm.accuracies and kind(arm)]
@@ -91,7 +126,14 @@ def _is_cyclical(arm: Arm) -> bool:
 
 
 def _target(arm: Arm) -> str:
-    return str(arm.runs[0].identity["policy"]["_target_"])
+    return str(_policy(arm)["_target_"])
+
+
+def _policy(arm: Arm) -> Mapping[str, Any]:
+    """The policy's settings; of a dropping one, those of the schedule that drops."""
+    policy = arm.runs[0].identity["policy"]
+    dropped: Mapping[str, Any] = policy.get("schedule", policy)
+    return dropped
 
 
 def _choice(differences: Sequence[float], budget: int, fixed_budget: int) -> str:
@@ -118,9 +160,7 @@ def _because(arms: Sequence[Arm], best: Arm, fixed: Arm, differences: Sequence[f
         f"the best fixed rate, {fixed.label}, {describe(fixed)}: {_mean(fixed)} after {fixed.iterations:,} iterations",
     ]
     if differences:
-        bounds = stats.interval(differences)
-        spread = "" if bounds is None else f" [{bounds[0]:+.2f}, {bounds[1]:+.2f}]"
-        said.append(f"gain {fmean(differences):+.2f} points{spread}, n = {len(differences)} common seeds")
+        said.append(f"gain {_difference(differences)}")
     said.append(f"it rests on the best of {rivals[0]} cyclical arms and of {rivals[1]} fixed rates, chosen on these same runs")
     if choice == UNKNOWN:
         said.append(f"the difference is not settled: at least {len(SEEDS)} common seeds are needed, or a larger difference")
@@ -142,7 +182,7 @@ def _at_the_same_time(best: Arm, fixed: Arm) -> str:
 
 def describe(arm: Arm) -> str:
     """An arm's bounds, step size and the like, in words."""
-    policy = arm.runs[0].identity["policy"]
+    policy = _policy(arm)
     stages = policy.get("stages")
     told: Mapping[str, Any] = policy if not stages else stages[0]["schedule"]
     scale = arm.runs[0].identity.get("scale", 1)

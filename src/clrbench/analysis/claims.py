@@ -28,10 +28,13 @@ END, CYCLE, CYCLE_ENDS, CYCLE_MIDDLES = READINGS = ("end", "cycle", "cycle_ends"
 class Side:
     """The runs on one side of a claim: those of the experiment whose config.yaml has these values, and what is read of them.
 
-    select: {dotted key: value}. paper: the paper's number in percent, null where it gives none.
+    select: {dotted key: value}. best_of: names of policies; of their runs, those of the one with the highest mean over the
+    seeds that all of them have. It is chosen on the runs that it is compared on, which favours it: only a control may be so.
+    paper: the paper's number in percent, null where it gives none.
     """
 
     select: dict[str, Any] = field(default_factory=dict)
+    best_of: list[str] = field(default_factory=list)
     reading: str = END
     cycle: int | None = None
     paper: float | None = None
@@ -59,9 +62,10 @@ class Claim:
     """One claim.
 
     id: its name, like C1. says: the claim in words. source: where the paper says so. experiments: which can settle it, the
-    paper's own first; each is judged on its own. margin: percentage points for `equal`; for `higher` the least gain that
-    counts. open: what the paper leaves open, so that another choice may come out otherwise. missing: what the suite lacks
-    to settle the claim.
+    paper's own first; each is judged on its own. setting: its family's, with what it has of its own. margin: percentage
+    points for `equal`; for `higher` the least gain that counts. open: what the paper leaves open, so that another choice may
+    come out otherwise. command: what makes the runs, where it is not the sweep of the experiment. missing: what the suite
+    lacks to settle the claim.
     """
 
     id: str = MISSING
@@ -71,11 +75,13 @@ class Claim:
     margin: float = 0.5
     share: float = 1.0
     experiments: list[str] = field(default_factory=list)
+    setting: dict[str, Any] = field(default_factory=dict)
     treatment: Side = field(default_factory=Side)
     control: Side = field(default_factory=Side)
     cost: Cost | None = None
     bounds: PaperBounds | None = None
     open: list[str] = field(default_factory=list)
+    command: str | None = None
     missing: str | None = None
 
 
@@ -107,6 +113,7 @@ def _family(path: Path) -> Family:
         raise ConfigError(f"{path}: {str(error).splitlines()[0]}") from None
     assert isinstance(family, Family)
     for claim in family.claims:
+        claim.setting = family.setting | claim.setting
         _check(claim, path)
     return family
 
@@ -116,3 +123,7 @@ def _check(claim: Claim, path: Path) -> None:
     for key, choice, allowed in [("relation", claim.relation, RELATIONS), *readings]:
         if choice not in allowed:
             raise ConfigError(f"{path}: {claim.id}: {key}={choice} is unknown: choose one of {', '.join(allowed)}")
+    if claim.treatment.best_of:
+        raise ConfigError(
+            f"{path}: {claim.id}: treatment.best_of would favour the claim: only the control may be the best of several"
+        )

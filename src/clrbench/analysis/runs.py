@@ -199,6 +199,8 @@ def _schedule(node: Mapping[str, Any], scale: float = 1.0) -> Schedule | None:
     if policy is None:
         return None
     try:
+        if "schedule" in settings:
+            settings["schedule"] = _schedule(settings["schedule"])
         if "stages" in settings:
             stages = [{"start": stage["start"], "schedule": _schedule(stage["schedule"])} for stage in settings["stages"]]
             settings["stages"] = stages

@@ -100,12 +100,13 @@ class Verdict:
 def judge_all(runs: Sequence[Run], conf: Path, results: Path) -> list[Verdict]:
     """A verdict on each claim of CONF/claims from each source, experiment and setting that has runs for it, else `not run`."""
     verdicts = [verdict for family in read_families(conf) for verdict in judge_family(family, runs, results)]
-    return sorted(verdicts, key=lambda verdict: _number(verdict.claim))
+    return sorted(verdicts, key=lambda verdict: _order(verdict.claim))
 
 
-def _number(claim: Claim) -> int:
+def _order(claim: Claim) -> tuple[str, int]:
+    """By letter, the paper's C first, then by number."""
     digits = re.search(r"\d+", claim.id)
-    return int(digits[0]) if digits else 0
+    return claim.id[:1], int(digits[0]) if digits else 0
 
 
 def judge_family(family: Family, runs: Sequence[Run], results: Path) -> list[Verdict]:
@@ -135,11 +136,11 @@ def _cases(claim: Claim, family: Family, runs: Sequence[Run], results: Path) -> 
         return _bounds_cases(claim, family, runs)
     cases = []
     for experiment in claim.experiments:
-        command = f"make sweep EXPERIMENT={experiment} SEEDS={SEEDS}"
+        command = claim.command or f"make sweep EXPERIMENT={experiment} SEEDS={SEEDS}"
         found = [
             _case(claim, family, source, experiment, differs, members, command)
             for source in SOURCES
-            for differs, members in _by_setting(_selected(runs, source, experiment), family.setting).items()
+            for differs, members in _by_setting(_selected(runs, source, experiment), claim.setting).items()
         ]
         cases += [case for case in found if case.treatment or case.control] or [
             Case(claim, family, "", experiment, command=command)
@@ -149,11 +150,11 @@ def _cases(claim: Claim, family: Family, runs: Sequence[Run], results: Path) -> 
 
 def _bounds_cases(claim: Claim, family: Family, runs: Sequence[Run]) -> list[Case]:
     """The range tests of one source and setting."""
-    command = "python scripts/range_test.py data=cifar10 model=cifar10_full data.split=paper"
+    command = claim.command or "make range-test"
     found = [
         Case(claim, family, source, claim.experiments[0], differs, ramps=_side(members, claim.treatment), command=command)
         for source in SOURCES
-        for differs, members in _by_setting(_selected(runs, source, claim.experiments[0]), family.setting).items()
+        for differs, members in _by_setting(_selected(runs, source, claim.experiments[0]), claim.setting).items()
     ]
     return [case for case in found if case.ramps] or [Case(claim, family, "", claim.experiments[0], command=command)]
 
@@ -179,11 +180,26 @@ def _case(
     control = _accuracies(controls, claim.control)
     values = {} if _is_ambiguous(treated) or _is_ambiguous(controls) else _values(claim, treated, treatment, controls, control)
     notes = [note for members in (treated, controls) for note in _notes(members)]
+    if values and claim.control.best_of:
+        rivals = ", ".join(claim.control.best_of)
+        notes.append(f"the control is {controls[0].result.policy}, of {rivals} the best by these same runs, which favours it")
     return Case(claim, family, source, experiment, differs, treatment, control, values, notes, command)
 
 
 def _side(runs: Iterable[Run], side: Side) -> list[Run]:
-    return [run for run in runs if all(run.values.get(key) == value for key, value in side.select.items())]
+    chosen = [run for run in runs if all(run.values.get(key) == value for key, value in side.select.items())]
+    return _best(chosen, side) if side.best_of else chosen
+
+
+def _best(runs: Iterable[Run], side: Side) -> list[Run]:
+    """The runs of the best of several arms, by the seeds that all of them have; none where there is no such seed."""
+    arms = [[run for run in runs if run.result.policy == policy] for policy in side.best_of]
+    accuracies = [_accuracies(members, side) for members in arms]
+    shared = set.intersection(*(set(found) for found in accuracies))
+    if not shared:
+        return []
+    means = [fmean(found[seed] for seed in shared) for found in accuracies]
+    return [run for run in arms[means.index(max(means))] if run.result.seed in shared]
 
 
 def _is_ambiguous(runs: Sequence[Run]) -> bool:
@@ -318,6 +334,8 @@ def _not_run(case: Case) -> Verdict:
         return Verdict(case, INCONCLUSIVE, "; ".join(case.notes))
     lacking = [name for name, side in (("treatment", case.treatment), ("control", case.control)) if not side]
     what = f"no run of the {' and the '.join(lacking)}" if lacking else "no seed that both sides share"
+    if "control" in lacking and case.claim.control.best_of:
+        what = f"{what}, which takes a seed that {', '.join(case.claim.control.best_of)} share"
     return Verdict(case, NOT_RUN, what if case.claim.cost is None else "not measured")
 
 

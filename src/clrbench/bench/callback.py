@@ -46,7 +46,7 @@ def measure(conf: Path, folder: Path, sizes: Sizes) -> list[Figure]:
 def _hooked_us_per_step(spec: RunSpec, module: Classifier, optimizer: Optimizer, steps: int) -> float:
     callback = CyclicLR(spec.schedule)
     with quiet():
-        stepping = trainer(spec, [callback])
+        stepping = trainer(spec, module, [callback])
     stepping.optimizers = [optimizer]
     callback.on_train_start(stepping, module)
     try:

@@ -25,7 +25,7 @@ def measure(conf: Path, folder: Path, sizes: Sizes) -> list[Figure]:
     set_threads(spec)
     module = build(spec)
     with quiet():
-        module.trainer = trainer(spec, [])
+        module.trainer = trainer(spec, module, [])
     tested = ImageTensors.of(images.random_images(sizes.evaluated_images, side=32))
     _seconds(module, tested)
     name = f"evaluation of {sizes.evaluated_images:,} images"

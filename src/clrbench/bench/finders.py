@@ -18,7 +18,7 @@ import torch
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from clrbench.data.images import ImageSet, training_indices, validation_indices
+from clrbench.data.images import Images, training_indices, validation_indices
 from clrbench.data.sources import read_digits
 from clrbench.models import SmallCNN
 from clrbench.range_test.standalone import LRRangeTest
@@ -61,9 +61,9 @@ class Problem:
     @classmethod
     def digits(cls) -> "Problem":
         """The digits, a tenth of the training images aside."""
-        images: ImageSet = read_digits()
-        labels = images.train.labels
-        parts = [images.train.take(chosen(labels, "holdout")) for chosen in (training_indices, validation_indices)]
+        images = read_digits().train
+        assert isinstance(images, Images)
+        parts = [images.take(chosen(images.labels, "holdout")) for chosen in (training_indices, validation_indices)]
         mean, spread = parts[0].pixels.astype(float).mean(), parts[0].pixels.astype(float).std()
         sets = [
             TensorDataset(

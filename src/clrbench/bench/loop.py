@@ -13,7 +13,7 @@ from clrbench.bench.sizes import BATCH_SIZE, Sizes
 from clrbench.bench.timing import alternate
 from clrbench.spec import RunSpec
 from clrbench.training.build import build, make_optimizer
-from clrbench.training.run import stream
+from clrbench.training.feed import stream
 
 GOAL = Goal(0.5, is_minimum=False)
 BARE, FULL = "bare torch loop", "full path"

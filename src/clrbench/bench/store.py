@@ -102,7 +102,7 @@ class _Index(CellIndex):
     """Composes one run an arm, where a sweep composes every run: a tenth of a second each."""
 
     def __init__(self, names: Mapping[tuple[str, ...], str], paths: PathNames, conf: Path) -> None:
-        super().__init__(lambda overrides: compose("config", list(overrides)), paths, conf, _say_nothing)
+        super().__init__(lambda overrides: compose("config", list(overrides)), paths, [conf], _say_nothing)
         self._names, self._arms = names, dict[tuple[str, ...], dict[str, Any]]()
 
     def _composed(self, overrides: tuple[str, ...]) -> dict[str, Any]:

@@ -14,6 +14,22 @@ Batch = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
+class Share:
+    """The part of every batch that the process numbered `rank` of `processes` takes; all of it for a process alone."""
+
+    rank: int = 0
+    processes: int = 1
+
+    def of(self, batch: Tensor) -> Tensor:
+        """This process' rows of a batch whose size is a multiple of `processes`."""
+        size = len(batch) // self.processes
+        return batch[self.rank * size : (self.rank + 1) * size]
+
+
+ALL = Share()
+
+
+@dataclass(frozen=True)
 class ImageTensors:
     """Images (n, height, width, channels) of bytes and labels (n,), as tensors."""
 
@@ -21,38 +37,61 @@ class ImageTensors:
     labels: Tensor
 
     @classmethod
-    def of(cls, images: Images) -> "ImageTensors":
-        """Tensors that share the memory of `images`."""
-        return cls(torch.from_numpy(images.pixels), torch.from_numpy(images.labels))
+    def of(cls, images: Images, device: torch.device | str = "cpu") -> "ImageTensors":
+        """Tensors that on the CPU share the memory of `images`; a copy on any other device, made once."""
+        return cls(torch.from_numpy(images.pixels).to(device), torch.from_numpy(images.labels).to(device))
 
     def batches(self, size: int) -> Iterator[Batch]:
         """All images in order, `size` at a time."""
         yield from zip(torch.split(self.pixels, size), torch.split(self.labels, size), strict=True)
 
 
+def generator(*entropy: int) -> torch.Generator:
+    """Random numbers that are a function of `entropy` alone, and leave torch's global ones as they are."""
+    return torch.Generator().manual_seed(int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> 1))
+
+
 def epoch_order(images: int, seed: int, epoch: int) -> Tensor:
     """The order (images,) in which an epoch visits its images."""
-    generator = torch.Generator().manual_seed(int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1))
-    return torch.randperm(images, generator=generator)
+    return torch.randperm(images, generator=generator(seed, epoch))
 
 
-class BatchStream:
-    """The batches of a run from iteration `start` on, without end.
+class Order:
+    """The epoch, and the images that a process takes, of each iteration of a run from `start` on, without end.
 
-    Each epoch visits the images of `indices` in a new order and leaves out the last ones that do not fill a batch.
+    Each epoch visits the images of `indices` in a new order and leaves out the last ones that do not fill a batch. The
+    images come as a tensor on `device`, to which the order of a whole epoch is sent at once.
     """
 
-    def __init__(self, images: ImageTensors, indices: NDArray[np.int64], batch_size: int, seed: int, start: int = 0) -> None:
-        self._images, self._seed, self._batch_size = images, seed, batch_size
-        self._indices = torch.from_numpy(indices)
+    def __init__(
+        self,
+        indices: NDArray[np.int64],
+        batch_size: int,
+        seed: int,
+        start: int = 0,
+        share: Share = ALL,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self._indices, self._batch_size, self._seed = torch.from_numpy(indices), batch_size, seed
+        self._share, self._device = share, device
         self.start = start
         self.iterations_per_epoch = len(indices) // batch_size
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[tuple[int, Tensor]]:
         epoch, skipped = divmod(self.start, self.iterations_per_epoch)
         while True:
-            order = self._indices[epoch_order(len(self._indices), self._seed, epoch)]
+            order = self._indices[epoch_order(len(self._indices), self._seed, epoch)].to(self._device)
             for iteration in range(skipped, self.iterations_per_epoch):
-                chosen = order[iteration * self._batch_size : (iteration + 1) * self._batch_size]
-                yield self._images.pixels[chosen], self._images.labels[chosen]
+                yield epoch, self._share.of(order[iteration * self._batch_size : (iteration + 1) * self._batch_size])
             epoch, skipped = epoch + 1, 0
+
+
+class BatchStream:
+    """The batches of images in memory, in an order, without end."""
+
+    def __init__(self, images: ImageTensors, order: Order) -> None:
+        self._images, self._order = images, order
+
+    def __iter__(self) -> Iterator[Batch]:
+        for _, chosen in self._order:
+            yield self._images.pixels[chosen], self._images.labels[chosen]

@@ -1,7 +1,9 @@
-"""Arrays of images and labels, and the rules that they keep."""
+"""Images with their labels, in memory or still in files, and the rules that they keep."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +12,8 @@ from clrbench.errors import DataError
 
 Array = NDArray[np.generic]
 HOLDOUT_EVERY = 10
+# Caffe's way with ImageNet: every image becomes 256 by 256 pixels, of which a net sees 224 by 224.
+RESIZED, CROPPED = 256, 224
 
 
 @dataclass(frozen=True)
@@ -26,13 +30,54 @@ class Images:
         """The images at `indices`, in that order."""
         return Images(self.pixels[indices], self.labels[indices])
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of an image."""
+        _, height, width, channels = self.pixels.shape
+        return channels, height, width
+
+    def update(self, digest: "hashlib._Hash") -> None:
+        """Add shapes, pixels and labels to a checksum."""
+        digest.update(repr(self.pixels.shape).encode())
+        digest.update(np.ascontiguousarray(self.pixels).data)
+        digest.update(np.ascontiguousarray(self.labels.astype(np.int64)).data)
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """Colour images below the folder `root`, too many for memory, by the names of their files, and their labels (n,) from 0."""
+
+    root: Path
+    names: Sequence[str]
+    labels: Array
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, indices: Array) -> "ImageFiles":
+        """The images at `indices`, in that order."""
+        return ImageFiles(self.root, [self.names[index] for index in indices.tolist()], self.labels[indices])
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of an image, as a net sees it."""
+        return 3, CROPPED, CROPPED
+
+    def update(self, digest: "hashlib._Hash") -> None:
+        """Add names and labels to a checksum; reading the images themselves would take hours."""
+        digest.update("\0".join(self.names).encode())
+        digest.update(np.ascontiguousarray(self.labels.astype(np.int64)).data)
+
+
+AnyImages = Images | ImageFiles
+
 
 @dataclass(frozen=True)
 class ImageSet:
     """A training and a test set of one kind of image."""
 
-    train: Images
-    test: Images
+    train: AnyImages
+    test: AnyImages
 
     @property
     def classes(self) -> int:
@@ -42,16 +87,13 @@ class ImageSet:
     @property
     def shape(self) -> tuple[int, int, int]:
         """(channels, height, width) of an image."""
-        _, height, width, channels = self.train.pixels.shape
-        return channels, height, width
+        return self.train.shape
 
     def checksum(self) -> str:
-        """SHA-256 over shapes, pixels and labels, in hexadecimal."""
+        """SHA-256 over both sets, in hexadecimal."""
         digest = hashlib.sha256()
         for images in (self.train, self.test):
-            digest.update(repr(images.pixels.shape).encode())
-            digest.update(np.ascontiguousarray(images.pixels).data)
-            digest.update(np.ascontiguousarray(images.labels.astype(np.int64)).data)
+            images.update(digest)
         return digest.hexdigest()
 
 
@@ -93,12 +135,11 @@ def checked_images(pixels: Array, labels: Array, where: str) -> Images:
     return Images(np.ascontiguousarray(pixels), labels)
 
 
-def checked_set(train: Images, test: Images, where: str) -> ImageSet:
+def checked_set(train: AnyImages, test: AnyImages, where: str) -> ImageSet:
     """Pair a training with a test set, or say in a DataError why they do not belong together."""
-    if train.pixels.shape[1:] != test.pixels.shape[1:]:
-        raise DataError(
-            f"{where}: training images are {train.pixels.shape[1:]}, test images {test.pixels.shape[1:]}: make them equal"
-        )
+    if train.shape != test.shape:
+        sizes = [f"({height}, {width}, {channels})" for channels, height, width in (train.shape, test.shape)]
+        raise DataError(f"{where}: training images are {sizes[0]}, test images {sizes[1]}: make them equal")
     present = np.unique(train.labels)
     if len(present) < 2:
         raise DataError(f"{where}: the training images have only one class, {present[0]}: add images of another")

@@ -5,11 +5,12 @@ import hashlib
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from clrbench.data.images import Array, Images, ImageSet, checked_images, checked_set, every_nth_of_each_class
+from clrbench.data.images import Array, ImageFiles, Images, ImageSet, checked_images, checked_set, every_nth_of_each_class
 from clrbench.errors import DataError
 
 NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")
@@ -18,7 +19,16 @@ TORCHVISION = {
     "cifar100": ("CIFAR100", "cifar-100-python"),
     "mnist": ("MNIST", "MNIST"),
     "fashion_mnist": ("FashionMNIST", "FashionMNIST"),
+    "svhn": ("SVHN", "SVHN"),
 }
+# Sets that are another view of a stored one.
+STORED_AS = {"cifar100_coarse": "cifar100"}
+# The superclass of each of CIFAR-100's classes, both in the order of their numbers, which is that of their names.
+CIFAR100_COARSE = np.array([
+    4, 1, 14, 8, 0, 6, 7, 7, 18, 3, 3, 14, 9, 18, 7, 11, 3, 9, 7, 11, 6, 11, 5, 10, 7, 6, 13, 15, 3, 15, 0, 11, 1, 10, 12,
+    14, 16, 9, 11, 5, 5, 19, 8, 8, 15, 13, 14, 17, 18, 10, 16, 4, 17, 4, 2, 0, 17, 4, 18, 17, 10, 3, 2, 12, 12, 16, 12, 1,
+    9, 19, 2, 10, 0, 1, 16, 12, 9, 13, 15, 13, 16, 19, 2, 4, 6, 19, 5, 5, 8, 19, 18, 1, 2, 15, 6, 0, 17, 8, 14, 13,
+])  # fmt: skip
 GREY_MODES = {"1", "L", "LA"}  # Pillow's names for black and white, grey, and grey with transparency
 Say = Callable[[str], None]
 
@@ -69,10 +79,21 @@ def read_torchvision(name: str, root: Path) -> ImageSet:
     )
 
 
+def coarse(images: ImageSet) -> ImageSet:
+    """CIFAR-100 with the 20 superclasses for labels. Raises DataError for a set that has not its 100 classes."""
+    if images.classes != len(CIFAR100_COARSE):
+        raise DataError(f"data=cifar100_coarse: cifar100 has {images.classes} classes, not 100: provide it with fine labels")
+    parts = [replace(part, labels=CIFAR100_COARSE[part.labels]) for part in (images.train, images.test)]
+    return ImageSet(*parts)
+
+
 def _torchvision_parts(name: str, root: Path, download: bool) -> list[tuple[Array, Array]]:
     import torchvision
 
     data_set = getattr(torchvision.datasets, TORCHVISION[name][0])
+    if name == "svhn":  # the only one that lies in no folder of its own, names its parts otherwise, and puts channels first
+        parts = [data_set(root / TORCHVISION[name][1], split=split, download=download) for split in ("train", "test")]
+        return [(np.moveaxis(part.data, 1, -1), np.asarray(part.labels)) for part in parts]
     parts = [data_set(root, train=train, download=download) for train in (True, False)]
     return [(np.asarray(part.data), np.asarray(part.targets)) for part in parts]
 
@@ -111,8 +132,7 @@ def read_imagefolder(root: Path, say: Say) -> ImageSet:
     files, classes = {}, {}
     for split in ("train", "test"):
         files[split], classes[split] = _files_of(root / split)
-    if odd := sorted(set(classes["train"]) ^ set(classes["test"])):
-        raise DataError(f"{root}: only one of train and test has the class {odd[0]}: give both the same class folders")
+    _check_classes(root, classes["train"], classes["test"])
     modes = {path: _mode_of(path) for split in files.values() for path, _ in split}
     target = "L" if set(modes.values()) <= GREY_MODES else "RGB"
     converted = [path for path, mode in modes.items() if mode != target]
@@ -121,6 +141,26 @@ def read_imagefolder(root: Path, say: Say) -> ImageSet:
         say(f"{root}: {len(converted)} of {len(modes)} images ({kinds}) are converted to {target}")
     train, test = (_decoded(files[split], target, root / split) for split in ("train", "test"))
     return checked_set(train, test, str(root))
+
+
+def read_names(root: Path) -> ImageSet:
+    """A folder in ImageNet's layout, train/CLASS/IMAGE and val/CLASS/IMAGE (or test): the names of its images alone."""
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder: say with data.path where train/CLASS/IMAGE and val/CLASS/IMAGE lie")
+    held_out = "val" if (root / "val").is_dir() else "test"
+    (train, classes), (test, test_classes) = (_files_of(root / split) for split in ("train", held_out))
+    _check_classes(root, classes, test_classes)
+    return checked_set(_image_files(root, train), _image_files(root, test), str(root))
+
+
+def _image_files(root: Path, samples: list[tuple[str, int]]) -> ImageFiles:
+    names = [str(Path(path).relative_to(root)) for path, _ in samples]
+    return ImageFiles(root, names, np.array([label for _, label in samples]))
+
+
+def _check_classes(root: Path, train: list[str], test: list[str]) -> None:
+    if odd := sorted(set(train) ^ set(test)):
+        raise DataError(f"{root}: only one of train and test has the class {odd[0]}: give both the same class folders")
 
 
 def _files_of(folder: Path) -> tuple[list[tuple[str, int]], list[str]]:

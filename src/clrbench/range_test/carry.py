@@ -1,4 +1,4 @@
-"""Carrying out the ramps of a range test, for whoever wants their bounds first, or only looking for them."""
+"""Carrying out a range test, for whoever wants bounds first, or only looking for one that was carried out before."""
 
 import time
 from pathlib import Path
@@ -7,13 +7,28 @@ from clrbench.claim import HeldElsewhereError
 from clrbench.config import Config
 from clrbench.data.load import load
 from clrbench.errors import ClrbenchError, ConfigError
+from clrbench.range_test.measure import Say, measure
+from clrbench.range_test.records import Measured
 from clrbench.spec import resolve
 from clrbench.store import FAILED, Record, run_folder
+from clrbench.tracking.judgement import mirror_judgement
 
 _EVERY = 1.0
 
 
-def carry_out(config: Config) -> Record:
+def carry_out(config: Config, say: Say) -> Measured:
+    """Carry out the ramps that are left, judge them all, and mirror that. Raises ClrbenchError where a ramp fails."""
+    measured = measure(config, carry_out_ramp, say)
+    mirror_judgement(measured, config, say)
+    return measured
+
+
+def look_up(config: Config, say: Say) -> Measured:
+    """Judge ramps, where nothing may be started. Raises ConfigError where they were not carried out before."""
+    return measure(config, _look_up_ramp, say)
+
+
+def carry_out_ramp(config: Config) -> Record:
     """Carry out a ramp, or wait for the process that does at present. Raises ClrbenchError where it fails."""
     # Only now, for these take seconds to import.
     from clrbench.training.lean import Console, train
@@ -29,8 +44,7 @@ def carry_out(config: Config) -> Record:
         return record
 
 
-def look_up(config: Config) -> Record:
-    """The record of a ramp, where nothing may be started. Raises ConfigError where it was not carried out before."""
+def _look_up_ramp(config: Config) -> Record:
     spec = resolve(config, load(config.data, config.paths))
     record = Record(run_folder(Path(config.paths.results), config.experiment, spec.name))
     result = record.result()

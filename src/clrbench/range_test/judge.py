@@ -21,7 +21,8 @@ class Bounds:
     """Two learning rates, base_lr below max_lr, each with its 95% interval; all None where the verdict is `none`.
 
     verdict: `clear`; `weak`, where they can be used but something is to be doubted; or `none`. reasons: sentences: what was
-    seen, then what is doubtful or missing, and what to try. rule: by which they were chosen, one of RULES.
+    seen, then what is doubtful or missing, and what to try. rule: by which they were chosen, one of RULES; not always the one
+    that was asked for.
     """
 
     base_lr: float | None
@@ -31,6 +32,12 @@ class Bounds:
     verdict: str
     reasons: tuple[str, ...]
     rule: str
+
+    @property
+    def found(self) -> list[tuple[str, float, Interval]]:
+        """Name, rate and interval of each bound; nothing where the verdict is `none`."""
+        bounds = (("base_lr", self.base_lr, self.base_interval), ("max_lr", self.max_lr, self.max_interval))
+        return [(name, rate, interval) for name, rate, interval in bounds if rate is not None and interval is not None]
 
 
 def _as_seen(found: Estimate) -> Estimate:
@@ -42,41 +49,54 @@ def _divided_by(divisor: float) -> Callable[[Estimate], Estimate]:
     return lambda found: replace(found, base=found.best - math.log(divisor), max=found.best, disagreement=0.0, early=0.0)
 
 
-_CHOICES = {"rise_and_slow": _as_seen, "third": _divided_by(3), "quarter": _divided_by(4)}
+# Where it is not to be seen when a rise starts and slows, its best point still is: the second rule takes the first's place.
+FIRST, SECOND = "rise_and_slow", "third"
+_CHOICES = {FIRST: _as_seen, SECOND: _divided_by(3), "quarter": _divided_by(4)}
 RULES = tuple(_CHOICES)
 
 
-def judge(curves: Sequence[Curve], classes: int, rule: str = "rise_and_slow") -> Bounds:
+def judge(curves: Sequence[Curve], classes: int, rule: str = FIRST) -> Bounds:
     """The bounds that range tests with one or several seeds show (section 3.3).
 
     curves: one a seed. classes: how many, so that 1/classes is the accuracy of guessing. rule: `rise_and_slow`, or max at the
-    best point and base a `third` or a `quarter` of it. Equal curves give equal bounds. Raises ValueError for a rule that does
-    not exist.
+    best point and base a `third` or a `quarter` of it; the third is taken, with the verdict `weak`, also where the first rule
+    finds nothing on a curve that rises to a best point. Equal curves give equal bounds. Raises ValueError for a rule that
+    does not exist.
     """
     if rule not in RULES:
         raise ValueError(f"rule={rule} is unknown: choose one of {', '.join(RULES)}")
+    seeds = [readings(curve) for curve in curves]
+    together = mean(seeds)
+    if missing := reasons.unreadable(together, curves):
+        return _refused(missing, rule)
+    finding = _look(together, seeds, classes, rule)
+    undecided = reasons.undecided(finding) if finding else []
+    if undecided:
+        rule, finding = SECOND, _look(together, seeds, classes, SECOND)
+    if finding is None:
+        return _refused(reasons.shapeless(together, classes), rule)
+    if refusals := reasons.refusals(finding):
+        return _refused([*undecided, *refusals], rule)
+    return _bounds(finding, undecided, rule)
+
+
+def _look(together: Readings, seeds: Sequence[Readings], classes: int, rule: str) -> reasons.Finding | None:
+    """What a rule sees in the mean curve and in each seed; None where the mean shows no rise."""
 
     def find(curve: Readings) -> Estimate | None:
         found = estimate(curve, classes)
         return None if found is None else _CHOICES[rule](found)
 
-    seeds = [readings(curve) for curve in curves]
-    together = mean(seeds)
-    if missing := reasons.unreadable(together, curves):
-        return _refused(missing, rule)
     found = find(together)
     if found is None:
-        return _refused(reasons.shapeless(together, classes), rule)
+        return None
     alone = [one for one in map(find, seeds) if one is not None]
-    finding = reasons.Finding(together, classes, found, intervals(together, found, alone, find), len(seeds), len(alone))
-    if refusals := reasons.refusals(finding):
-        return _refused(refusals, rule)
-    return _bounds(finding, rule)
+    return reasons.Finding(together, classes, found, intervals(together, found, alone, find), len(seeds), len(alone))
 
 
-def _bounds(finding: reasons.Finding, rule: str) -> Bounds:
+def _bounds(finding: reasons.Finding, undecided: Sequence[str], rule: str) -> Bounds:
     found, (base_interval, max_interval) = finding.estimate, finding.intervals
-    doubts = reasons.doubts(finding)
+    doubts = [*undecided, *reasons.doubts(finding)]
     return Bounds(
         math.exp(found.base),
         math.exp(found.max),

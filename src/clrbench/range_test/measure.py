@@ -14,8 +14,10 @@ from clrbench.range_test.records import RANGE_TEST, Measured, judged
 from clrbench.store import Record
 
 _DIGITS = 3
+# How the record of a ramp is come by, and the judgement of a range test.
 Carry = Callable[[Config], Record]
 Say = Callable[[str], None]
+Find = Callable[[Config, Say], Measured]
 
 
 def wants_measured_bounds(composed: DictConfig) -> bool:
@@ -23,15 +25,15 @@ def wants_measured_bounds(composed: DictConfig) -> bool:
     return bool(composed.bounds.origin == RANGE_TEST)
 
 
-def with_measured_bounds(composed: DictConfig, carry: Carry, say: Say) -> DictConfig:
+def with_measured_bounds(composed: DictConfig, find: Find, say: Say) -> DictConfig:
     """`composed` with the bounds that its range test shows; itself where it has bounds of its own.
 
-    carry: carries out a run, or finds it carried out, and returns its record. Raises ConfigError where the range test shows
-    no bounds, with the reason and what to try.
+    find: carries out the range test, or looks it up. Raises ConfigError where it shows no bounds, with the reason and what
+    to try.
     """
     if not wants_measured_bounds(composed):
         return composed
-    measured = measure(open_bounds(composed), carry)
+    measured = find(to_measure(composed), say)
     found = measured.bounds
     if found.verdict == NONE or found.base_lr is None or found.max_lr is None:
         raise ConfigError(f"bounds=range_test: no bounds to be seen: {' '.join(found.reasons)}")
@@ -43,9 +45,13 @@ def with_measured_bounds(composed: DictConfig, carry: Carry, say: Say) -> DictCo
     return _with_bounds(composed, rounded(found.base_lr * times), rounded(found.max_lr * times), origin)
 
 
-def measure(composed: DictConfig, carry: Carry) -> Measured:
-    """Carry out the ramps that `composed` describes, and judge them. Raises ConfigError for settings that cannot be run."""
-    config = checked(composed)
+def to_measure(composed: DictConfig) -> Config:
+    """What a range test needs of a composed configuration. Raises ConfigError for settings that cannot be run."""
+    return checked(open_bounds(composed))
+
+
+def measure(config: Config, carry: Carry, say: Say) -> Measured:
+    """Come by the ramps that `config` describes, and judge them."""
     records = [carry(ramp_config(config, seed)) for seed in config.range_test.seeds]
     return judged([run for record in records for run in run_of(record, OWN)], config.range_test.rule)
 
@@ -64,7 +70,13 @@ def ramp_config(config: Config, seed: int) -> Config:
         bounds=replace(config.bounds, base_lr=test.low, max_lr=test.high, origin="the ends of the ramp"),
         policy={**policy, "iterations": length, "ramp": test.ramp},
         data=replace(config.data, evaluate="validation"),
-        trainer=replace(config.trainer, evaluate_every=f"{test.epochs / test.points:.6f} epochs", loss_limit=LOSS_LIMIT),
+        trainer=replace(
+            config.trainer,
+            evaluate_every=f"{test.epochs / test.points:.6f} epochs",
+            loss_limit=LOSS_LIMIT,
+            devices=1,
+            nodes=1,
+        ),
     )
 
 

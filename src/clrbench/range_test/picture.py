@@ -15,7 +15,7 @@ from clrbench.range_test.curve import Curve, mean, readings
 from clrbench.range_test.judge import Bounds
 
 _STYLE: dict[Any, Any] = {"svg.hashsalt": "clrbench", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
-_BASE, _MAX, _CURVE = "#2e8b57", "#c0392b", "#2a6fbb"
+_CURVE, _COLOURS = "#2a6fbb", {"base_lr": "#2e8b57", "max_lr": "#c0392b"}
 _COLUMNS = 105
 
 
@@ -30,14 +30,9 @@ def draw(curves: Sequence[Curve], bounds: Bounds, title: str, path: Path) -> Non
         axes = figure.add_subplot(xlabel="learning rate", ylabel="accuracy in %", xscale="log")
         axes.set_title(f"{title}: {_headline(bounds)}", parse_math=False)
         _draw_curves(axes, curves)
-        for name, at, interval, colour in (
-            ("base_lr", bounds.base_lr, bounds.base_interval, _BASE),
-            ("max_lr", bounds.max_lr, bounds.max_interval, _MAX),
-        ):
-            if at is not None and interval is not None:
-                axes.axvspan(*interval, color=colour, alpha=0.15, linewidth=0)
-                low, high = interval
-                axes.axvline(at, color=colour, label=f"{name} {at:.2g} ({low:.2g} to {high:.2g})")
+        for name, at, (low, high) in bounds.found:
+            axes.axvspan(low, high, color=_COLOURS[name], alpha=0.15, linewidth=0)
+            axes.axvline(at, color=_COLOURS[name], label=f"{name} {at:.2g} ({low:.2g} to {high:.2g})")
         axes.grid(alpha=0.3)
         if axes.get_legend_handles_labels()[0]:
             axes.legend(loc="best", fontsize=8)

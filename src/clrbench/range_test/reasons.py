@@ -15,10 +15,10 @@ from clrbench.range_test.spread import Interval
 
 LEAST_POINTS = 5
 # Detectors that differ by a larger factor do not agree, and an interval that spans a larger one is wide; by a factor of
-# _FAR to either side, a bound is not known at all.
+# _FAR, or for an interval to either side, a bound is not known at all.
 _AGREE, _NARROW, _FAR = math.log(3), math.log(4), math.log(10)
 # So much of the rise before the lowest reading: base is in doubt, or not to be seen.
-_SOME, _MOST = 0.25, 0.7
+_SOME, _MOST = 0.25, 0.5
 # A rise of fewer times the noise lets chance move a bound by a factor of three.
 _DISTINCT = 12.0
 # The share of the seeds that must show bounds by themselves.
@@ -85,23 +85,27 @@ def shapeless(seen: Readings, classes: int) -> list[str]:
     ]
 
 
-def refusals(finding: Finding) -> list[str]:
-    """Why bounds that were found are not to be used at all; empty where they can be."""
+def undecided(finding: Finding) -> list[str]:
+    """Why it is not to be seen where a rise to a best point starts or slows, and what is done about it; empty where it is."""
     found, low = finding.estimate, math.exp(finding.curve.x[0])
     if found.early >= _MOST:
-        return [
-            f"At the lowest rate, {_rate(low)}, accuracy has made {found.early:.0%} of its rise: where it starts is not seen.",
-            "Lower `low` and `high`, or take an exponential ramp, which reads more at low rates.",
-        ]
+        why = f"At the lowest rate, {_rate(low)}, accuracy has made {found.early:.0%} of its rise: where it starts is not seen."
+        attempt = "lower `low` and `high`, or take an exponential ramp, which reads more at low rates"
+    elif found.disagreement > _FAR:
+        why = f"The detectors of where the rise starts and slows differ by a factor of {math.exp(found.disagreement):.0f}."
+        attempt = "take more `seeds`, more `points`, or train for more epochs"
+    else:
+        return []
+    return [why, f"So the paper's second rule: max_lr at the best point, base_lr a third of it; for the first, {attempt}."]
+
+
+def refusals(finding: Finding) -> list[str]:
+    """Why bounds that were found are not to be used at all; empty where they can be."""
+    found = finding.estimate
     if found.max <= found.base:
         return [
             f"Accuracy breaks at {_rate(math.exp(found.max))}, before the rise that starts at {_rate(math.exp(found.base))}.",
             "Take more `points` and more `seeds`, or lower `high`.",
-        ]
-    if found.disagreement > _FAR:
-        return [
-            f"The detectors differ by a factor of {math.exp(found.disagreement):.0f}.",
-            "Take more `seeds`, more `points`, or train for more epochs.",
         ]
     if _width(finding.intervals) > 2 * _FAR:
         return [
@@ -122,8 +126,8 @@ def _doubts(finding: Finding) -> Iterable[str]:
     above = shape.floor - finding.chance
     if not found.slowed:
         yield f"Accuracy still rises at the end of the range, {_rate(high)}: max_lr is a lower limit; raise `high`."
-    elif shape.breaks_after is None:
-        yield f"Accuracy slows but never falls up to {_rate(high)}: higher rates may do; raise `high` to see where it breaks."
+    elif shape.breaks_after is None and (found.max < found.best or shape.best == len(x) - 1):
+        yield f"Accuracy slows but does not break up to {_rate(high)}: higher rates may do; raise `high` to see."
     if found.early >= _SOME:
         yield (
             f"At the lowest rate, {_rate(low)}, accuracy has made {found.early:.0%} of its rise: base_lr is an upper limit; "
@@ -156,7 +160,7 @@ def facts(finding: Finding) -> list[str]:
     """What the curve shows."""
     found, shape = finding.estimate, finding.estimate.shape
     best, last = _rate(math.exp(found.best)), shape.breaks_after
-    fate = "never falls" if last is None else f"breaks after {_rate(math.exp(finding.curve.x[last]))}"
+    fate = "does not break" if last is None else f"breaks after {_rate(math.exp(finding.curve.x[last]))}"
     agreement = f"; the detectors agree within a factor of {math.exp(found.disagreement):.1f}" if found.disagreement else ""
     return [
         f"Accuracy rises from {shape.floor:.0f}% to {shape.top:.0f}%, is best at {best} and {fate}.",

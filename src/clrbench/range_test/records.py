@@ -26,6 +26,12 @@ class Measured:
         """Accuracy and loss against the rate, a curve a seed."""
         return [curve_of(run) for run in self.runs]
 
+    @property
+    def subject(self) -> Sequence[str]:
+        """The names of data set, model and optimizer."""
+        config = self.runs[0].config
+        return [str(config[choice]["name"]) for choice in ("data", "model", "optimizer")]
+
 
 def judged(runs: Sequence[Run], rule: str) -> Measured:
     """The bounds that the ramps of one range test show, by a rule of `judge`."""

@@ -14,6 +14,7 @@ from clrbench.analysis.decomposition import Step, decompose
 from clrbench.analysis.runs import EVIDENCE, Arm, Run, arms_of, read_runs
 from clrbench.analysis.summary import summarize
 from clrbench.analysis.verdicts import RULE, Verdict, judge_all
+from clrbench.analysis.wrong_bounds import deviations
 from clrbench.range_test.records import RANGE_TEST, Measured, judged
 
 
@@ -66,8 +67,9 @@ class Section:
 
     @property
     def steps(self) -> list[Step]:
-        """Why CLR wins, where the section has the arms for it."""
-        return decompose(self.arms)
+        """Why CLR wins, and what wrong bounds cost, where the section has the arms for it."""
+        wrong = [step for deviation in deviations(self.arms) if (step := deviation.step)]
+        return [*decompose(self.arms), *wrong]
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,17 @@ DIGITS = 4
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure, what it shows in words, and its numbers; `table` has the columns of the figure and, first, the arm."""
+    """A figure, what it shows in words, and its numbers; `table` has the columns of the figure and, first, the arm.
+
+    has_log_x: whether its x axis is logarithmic at first.
+    """
 
     name: str
     title: str
     words: str
     figure: go.Figure
     table: pl.DataFrame
-    has_log: bool = True
+    has_log_x: bool = False
 
 
 def accuracy_drawing(name: str, curves: Mapping[str, pl.DataFrame]) -> Drawing:
@@ -88,16 +91,19 @@ def range_drawing(name: str, arm: str, measured: Measured) -> Drawing:
     for at, (seed, curve) in enumerate(curves.items()):
         _add_line(figure, at, seed, curve, "rate", "accuracy", "%{x:.3g}: %{y:.2f}%", mode="lines+markers")
     bounds = measured.bounds
-    for label, rate, span in (
-        ("base_lr", bounds.base_lr, bounds.base_interval),
-        ("max_lr", bounds.max_lr, bounds.max_interval),
-    ):
-        if rate is not None:
-            figure.add_vline(x=rate, line_dash="dash", line_color="#7f7f7f", annotation_text=f"{label} {rate:.3g}")
-        if span is not None:
-            figure.add_vrect(x0=span[0], x1=span[1], fillcolor="#7f7f7f", opacity=0.15, line_width=0)
+    for label, rate, (low, high) in bounds.found:
+        figure.add_vrect(x0=low, x1=high, fillcolor="#7f7f7f", opacity=0.15, line_width=0)
+        # A line of points, for the words of an annotation would stay behind when the axis changes between linear and log.
+        figure.add_scatter(
+            x=[rate, rate],
+            y=[0, 100],
+            name=f"{label} {rate:.3g} ({low:.3g} to {high:.3g})",
+            mode="lines",
+            line={"color": "#7f7f7f", "dash": "dash" if label == "base_lr" else "dot"},
+        )
+    figure.update_xaxes(type="log")
     words = f"{arm}: {bounds.verdict}. {' '.join(bounds.reasons)}"
-    return Drawing(f"{name}-range", "Range test", words, figure, _stacked(curves))
+    return Drawing(f"{name}-range", "Range test", words, figure, _stacked(curves), has_log_x=True)
 
 
 def _figure(x: str, y: str) -> go.Figure:

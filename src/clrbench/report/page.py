@@ -76,7 +76,7 @@ def _drawings(section: Section, anchor: str) -> Sequence[Drawing]:
     return [drawing for drawing in drawings if not drawing.table.is_empty()]
 
 
-def _drawing(drawing: Drawing) -> dict[str, str]:
+def _drawing(drawing: Drawing) -> dict[str, str | bool]:
     return {
         "anchor": drawing.name,
         "title": drawing.title,
@@ -84,6 +84,7 @@ def _drawing(drawing: Drawing) -> dict[str, str]:
         # Inside a script element, only this could end it.
         "json": str(drawing.figure.to_json()).replace("<", "\\u003c"),
         "table": to_html(drawing.table),
+        "has_log_x": drawing.has_log_x,
     }
 
 

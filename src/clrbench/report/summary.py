@@ -74,15 +74,15 @@ def readme_block(contents: Contents, conf: Path) -> str:
 
 def _paper_runs(runs: Iterable[Run], verdicts: Iterable[Verdict], conf: Path) -> str:
     paper = {
-        (verdict.experiment, side.select.get("policy.name")): side.paper
+        (verdict.experiment, side.select.get("policy.name")): (side.paper, verdict.claim.setting)
         for verdict in verdicts
         for side in (verdict.claim.treatment, verdict.claim.control)
-        if not verdict.case.differs
     }
     rows = []
     for run in runs:
-        told = paper.get((run.result.experiment, run.result.policy))
-        if run.source == EVIDENCE and told is not None and run.values["scale"] == 1:
+        told, setting = paper.get((run.result.experiment, run.result.policy), (None, {}))
+        is_the_papers = all(run.values.get(key) == value for key, value in setting.items())
+        if run.source == EVIDENCE and told is not None and is_the_papers:
             rows.append(
                 f"| {in_cell(run.result.policy)}, {run.result.iterations:,} iterations | {told:.1f}% "
                 f"| {run.result.test_accuracy:.2f}% | `{command_of(run, conf)}` |"

@@ -105,12 +105,7 @@ def print_bounds(console: Console, bounds: Bounds, command: str) -> None:
     console.print(f"[bold]{bounds.verdict}[/bold]")
     for line in bounds.reasons:
         console.print(f"  - {escape(line)}")
-    if bounds.base_lr is None or bounds.max_lr is None:
-        return
-    for name, rate, span in (
-        ("base_lr", bounds.base_lr, bounds.base_interval),
-        ("max_lr", bounds.max_lr, bounds.max_interval),
-    ):
-        spread = "" if span is None else f"  [{span[0]:.3g}, {span[1]:.3g}]"
-        console.print(f"{name:<8} {rate:.3g}{spread}")
-    console.print(f"train with them: {escape(command)}")
+    for name, rate, (low, high) in bounds.found:
+        console.print(f"{name:<8} {rate:.3g}  [{low:.3g}, {high:.3g}]")
+    if bounds.found:
+        console.print(f"train with them: {escape(command)}")

@@ -21,7 +21,7 @@ from clrbench.errors import ClrbenchError
 from clrbench.files import write_text
 from clrbench.policies import check_policy
 from clrbench.range_test.carry import look_up
-from clrbench.range_test.measure import Carry, with_measured_bounds
+from clrbench.range_test.measure import Find, with_measured_bounds
 from clrbench.spec import resolve
 from clrbench.store import Record, run_folder
 from clrbench.sweep.cells import Cell
@@ -31,22 +31,23 @@ PACKAGE = Path(clrbench.__file__).parent
 
 
 class CellIndex:
-    """Finds the cells of overrides; `carry` carries out the range test of those that leave their bounds to it.
+    """Finds the cells of overrides; `find_bounds` carries out the range test of those that leave their bounds to it.
 
-    What it has composed once it reads from a file, as long as neither code, configuration files nor data have changed.
+    What it has composed once it reads from a file, as long as neither code nor data nor the files in `confs` have changed.
     """
 
     def __init__(
         self,
         compose: Compose,
         paths: PathNames,
-        conf: Path,
+        confs: Sequence[Path],
         say: Callable[[str], None],
         experiment: str = "adhoc",
-        carry: Carry = look_up,
+        find_bounds: Find = look_up,
     ) -> None:
-        self._compose, self._paths, self._say, self._experiment, self._carry = compose, paths, say, experiment, carry
-        self._file = Path(paths.outputs) / "cache" / f"cells-{fingerprint([conf, PACKAGE])}.json"
+        self._compose, self._paths, self._say, self._experiment = compose, paths, say, experiment
+        self._find_bounds = find_bounds
+        self._file = Path(paths.outputs) / "cache" / f"cells-{fingerprint([*confs, PACKAGE])}.json"
         self._warnings: set[str] = set()
         self._known: dict[str, dict[str, Any]] = _read(self._file)
         self._key_of_data = cache(lambda section: cache_key(Data(**json.loads(section)), paths))
@@ -92,7 +93,7 @@ class CellIndex:
         return known
 
     def _composed(self, overrides: tuple[str, ...]) -> dict[str, Any]:
-        config = checked(with_measured_bounds(self._compose(overrides), self._carry, self._say_once))
+        config = checked(with_measured_bounds(self._compose(overrides), self._find_bounds, self._say_once))
         check_policy(config)
         data = json.dumps(dataclasses.asdict(config.data), sort_keys=True)
         spec = resolve(config, self._load(data))

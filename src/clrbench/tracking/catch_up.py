@@ -22,6 +22,7 @@ def catch_up(log: Path, project: str | None, entity: str | None) -> None:
     """Log to W&B those lines of `log` that it lacks, and the summary. Raises what the client raises."""
     import wandb
 
+    files = (log.parent / "files").resolve()
     entries = _entries(log)
     run = next(entry["run"] for entry in entries if entry["type"] == "run")
     history = [entry["history"]["item"] for entry in entries if entry["type"] == "history"]
@@ -47,8 +48,11 @@ def catch_up(log: Path, project: str | None, entity: str | None) -> None:
         define_axes(wandb_run)
         for line in history:
             if line["_step"] >= wandb_run.starting_step:
-                wandb_run.log(_public(line), step=line["_step"])
-        wandb_run.summary.update(summary)
+                pictures = {name: wandb.Image(str(files / line[f"{name}.path"])) for name in _pictures(line)}
+                wandb_run.log(_plain(_public(line)) | pictures, step=line["_step"])
+        # A line may have got there without the picture that it names.
+        wandb_run.save(f"{files}/media/*/*", base_path=files, policy="now")
+        wandb_run.summary.update(_plain(summary))
         wandb_run.finish()
 
 
@@ -57,6 +61,17 @@ def _entries(log: Path) -> Sequence[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         answer = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, timeout=_TIMEOUT)
     return [json.loads(line) for line in answer.stdout.splitlines()]
+
+
+def _pictures(values: dict[str, Any]) -> list[str]:
+    """The names of those among `values` that were pictures: of each, the client tells the fields NAME._type, NAME.path, ..."""
+    return [name.removesuffix("._type") for name, value in values.items() if value == "image-file"]
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    """Without the fields of pictures."""
+    pictures = _pictures(values)
+    return {name: value for name, value in values.items() if name.rpartition(".")[0] not in pictures}
 
 
 def _public(values: dict[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from clrbench.report.contents import Contents, Section, origin
 from clrbench.report.tables import to_markdown
 from clrbench.tracking import sync
 from clrbench.tracking import wandb as mirror
+from clrbench.tracking.judgement import PICTURE
 
 # How many targets have a chart, the highest ones, and how many runs a chart shows: by default W&B shows ten.
 SHOWN_TARGETS, SHOWN_RUNS = 3, 100
@@ -184,11 +185,13 @@ def _curves(section: Section) -> list[Any]:
 
 
 def _outcomes(section: Section) -> list[Any]:
-    """Final accuracy, a bar a group; iterations to each of the highest targets, a bar a run.
+    """Final accuracy, a bar a group; iterations to each of the highest targets, a bar a run. Of range tests, their pictures.
 
-    These are not grouped, for a mean over the runs that get there would hide those that never do.
+    The iterations are not grouped, for a mean over the runs that get there would hide those that never do.
     """
     wr = _reports()
+    if section.range_tests:
+        return [wr.MediaBrowser(title="bounds, and why", media_keys=[PICTURE], num_columns=1)]
     key, name = _grouping(section)
     final = wr.BarPlot(
         title=f"final test accuracy by {name}",

@@ -29,38 +29,37 @@ WAIT_AT_END, WAIT_AT_INTERRUPT = 30.0, 3.0
 FINAL, TARGETS = "final_accuracy", range(5, 100, 5)
 LATER = "the record is complete without it, and `make sync` uploads what is missing later"
 Say = Callable[[str], None]
+# What a mirror's thread does with the W&B run.
+Task = Callable[[Any], object]
 
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """What W&B is told about a run at its start. `rate` gives the learning rate of iterations from 0."""
+    """What W&B is told about a run at its start; `job_type` is the policy of a training. `folder` is for W&B's files."""
 
     run_id: str
     name: str
     experiment: str
-    policy: str
+    job_type: str
     tags: Sequence[str]
     config: Mapping[str, Any]
-    rate: Callable[[Any], Any]
     folder: Path
 
 
 @dataclass
-class WandbMirror:
-    """Mirrors the evaluations of one run, and the rate between them, to W&B.
+class Mirror:
+    """Mirrors one run to W&B, in a thread of its own.
 
     The id of the W&B run is the run's own, so that it stays one run however often it is interrupted. Online, a resumed run
-    is mirrored from where the server's history ends; offline, from its first evaluation on, in place of what was left
-    there. Where the server cannot be reached, it is offline. Trouble with W&B is said in one line and never reaches the run.
+    is mirrored from where the server's history ends; offline, from its first line on, in place of what was left there.
+    Where the server cannot be reached, it is offline. Trouble with W&B is said in one line and never reaches the run.
     """
 
     tracking: Tracking
     run: TrackedRun
     say: Say
-    _queue: "queue.SimpleQueue[Callable[[Any], None] | None]" = field(default_factory=queue.SimpleQueue)
+    _queue: "queue.SimpleQueue[Task | None]" = field(default_factory=queue.SimpleQueue)
     _thread: threading.Thread | None = None
-    _rows: Sequence[Evaluation] = ()
-    _mirrored: int = 0
     # Lines of the history. The same run makes the same lines, so that those which the server has are told by their number.
     _known_to_server: int = 0
     _lines: int = 0
@@ -73,45 +72,31 @@ class WandbMirror:
         self._thread = threading.Thread(target=self._work, name="wandb", daemon=True)
         self._thread.start()
 
-    def evaluations(self, rows: Sequence[Evaluation]) -> None:
-        """Mirror those of `rows`, the run's evaluations so far, that are new."""
-        self._rows = list(rows)
-        for row in rows:
-            if row.iteration > self._mirrored:
-                self._queue.put(lambda wandb_run, row=row, since=self._mirrored: self._log(wandb_run, row, since))  # type: ignore[misc]
-                self._mirrored = row.iteration
+    def put(self, task: Task) -> None:
+        """Have the thread do `task` with the W&B run, after all that was put before."""
+        self._queue.put(task)
 
-    def finish(self, result: Result | None) -> None:
-        """Close the W&B run, with its summary if the run ended; waits for it, but not for long."""
+    def close(self, patience: float) -> bool:
+        """Close the W&B run, and wait so many seconds for that at most; whether all of it was mirrored."""
         if self._thread is None:
-            return
-        if result is not None:
-            rows = self._rows
-            self._queue.put(lambda wandb_run: wandb_run.summary.update(_summary(result, rows)))
+            return False
         self._queue.put(None)
-        # Nobody who interrupts a run wants to wait for it.
-        patience = WAIT_AT_INTERRUPT if result is None else WAIT_AT_END
         self._thread.join(patience)
         if self._thread.is_alive():
             self._give_up(f"W&B did not answer within {patience:.0f} s; {LATER}")
+        return not self._has_given_up
+
+    def log(self, wandb_run: Any, line: Mapping[str, Any]) -> None:
+        """Log a line of the history, unless the server has it. For tasks."""
+        self._lines += 1
+        if self._lines > self._known_to_server:
+            wandb_run.log(line)
 
     def _give_up(self, line: str) -> None:
         """Say so, once: after the end of the run, its thread may go on to fail in other ways."""
         if not self._has_given_up:
             self._has_given_up = True
             self.say(line)
-
-    def _log(self, wandb_run: Any, row: Evaluation, since: int) -> None:
-        thinned = np.arange(since, row.iteration, self.tracking.log_every)
-        for iteration, rate in zip(thinned.tolist(), np.asarray(self.run.rate(thinned)).tolist(), strict=True):
-            self._log_line(wandb_run, {"iteration": iteration, "lr": rate})
-        # The row's rate is that of the update before; the curve of rates has the one at this iteration.
-        self._log_line(wandb_run, {name: value for name, value in asdict(row).items() if name != "lr"})
-
-    def _log_line(self, wandb_run: Any, line: Mapping[str, Any]) -> None:
-        self._lines += 1
-        if self._lines > self._known_to_server:
-            wandb_run.log(line)
 
     def _work(self) -> None:
         try:
@@ -153,7 +138,7 @@ class WandbMirror:
             project=self.tracking.project,
             entity=self.tracking.entity,
             group=self.run.experiment,
-            job_type=self.run.policy,
+            job_type=self.run.job_type,
             tags=list(self.run.tags),
             config=dict(self.run.config),
             dir=self.run.folder,
@@ -174,6 +159,38 @@ class WandbMirror:
         if self.tracking.wandb != "auto":
             return self.tracking.wandb == "online"
         return bool(wandb.login(prompt=False, verify=False))
+
+
+@dataclass
+class WandbMirror(Mirror):
+    """Mirrors the evaluations of one run, and the rate between them; `rate` gives that of iterations from 0."""
+
+    rate: Callable[[Any], Any] = field(kw_only=True)
+    _rows: Sequence[Evaluation] = ()
+    _mirrored: int = 0
+
+    def evaluations(self, rows: Sequence[Evaluation]) -> None:
+        """Mirror those of `rows`, the run's evaluations so far, that are new."""
+        self._rows = list(rows)
+        for row in rows:
+            if row.iteration > self._mirrored:
+                self.put(lambda wandb_run, row=row, since=self._mirrored: self._log(wandb_run, row, since))  # type: ignore[misc]
+                self._mirrored = row.iteration
+
+    def finish(self, result: Result | None) -> None:
+        """Close the W&B run, with its summary if the run ended; waits for it, but not for long."""
+        if result is not None:
+            rows = self._rows
+            self.put(lambda wandb_run: wandb_run.summary.update(_summary(result, rows)))
+        # Nobody who interrupts a run wants to wait for it.
+        self.close(WAIT_AT_INTERRUPT if result is None else WAIT_AT_END)
+
+    def _log(self, wandb_run: Any, row: Evaluation, since: int) -> None:
+        thinned = np.arange(since, row.iteration, self.tracking.log_every)
+        for iteration, rate in zip(thinned.tolist(), np.asarray(self.rate(thinned)).tolist(), strict=True):
+            self.log(wandb_run, {"iteration": iteration, "lr": rate})
+        # The row's rate is that of the update before; the curve of rates has the one at this iteration.
+        self.log(wandb_run, {name: value for name, value in asdict(row).items() if name != "lr"})
 
 
 def latest_log(folder: Path) -> Path | None:

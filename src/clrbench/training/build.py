@@ -9,14 +9,16 @@ from clrbench.errors import ConfigError
 from clrbench.optim import parameter_groups
 from clrbench.policies import naming
 from clrbench.spec import RunSpec
+from clrbench.training.devices import check_net
+from clrbench.training.feed import augmentation
 from clrbench.training.module import INPUTS, Classifier
 
 
 def build(spec: RunSpec) -> Classifier:
     """The untrained module; the seed alone decides its weights, whatever the policy. Raises ConfigError."""
     torch.manual_seed(spec.config.seed)
-    prepare = INPUTS[spec.config.model.input](spec.data.images.train.pixels, spec.indices)
-    return Classifier(prepare, build_net(spec), lambda net: make_optimizer(spec, net))
+    prepare = INPUTS[spec.config.model.input](spec.data.images.train, spec.indices)
+    return Classifier(prepare, build_net(spec), lambda net: make_optimizer(spec, net), augmentation(spec))
 
 
 def build_net(spec: RunSpec) -> nn.Module:
@@ -25,6 +27,7 @@ def build_net(spec: RunSpec) -> nn.Module:
         net = hydra.utils.instantiate(spec.config.model.net, spec.data.images.shape, spec.data.images.classes)
     if not isinstance(net, nn.Module):
         raise ConfigError(f"model.net._target_={spec.config.model.net['_target_']} makes no network (torch.nn.Module)")
+    check_net(net, spec.config.trainer)
     return net
 
 

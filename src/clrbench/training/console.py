@@ -1,7 +1,9 @@
 """What a run says to the person who started it."""
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 from rich.console import Console as RichConsole
@@ -16,6 +18,7 @@ class Console:
     """Plain lines and, on a terminal, a bar with the time left. `silent` leaves both to the sweep that watches the records."""
 
     def __init__(self, silent: bool = False) -> None:
+        self.silent = silent
         self._rich = RichConsole(highlight=False, soft_wrap=True, quiet=silent)
 
     def say(self, line: str) -> None:
@@ -40,7 +43,7 @@ def _plan(spec: RunSpec, module: nn.Module, folder: Path) -> list[tuple[str, str
     config, images = spec.config, spec.data.images
     channels, height, width = images.shape
     parameters = sum(parameter.numel() for parameter in module.parameters())
-    policy = ", ".join(f"{key} {_value(value)}" for key, value in spec.policy.items() if key not in ("name", "_target_"))
+    policy = _settings(spec.policy)
     rule = ", ".join(f"{key} {value}" for key, value in config.optimizer.rule.items() if key != "_target_")
     cycles = len(spec.schedule.cycle_ends(spec.iterations))
     epochs = spec.iterations / spec.iterations_per_epoch
@@ -60,7 +63,13 @@ def _plan(spec: RunSpec, module: nn.Module, folder: Path) -> list[tuple[str, str
     ]
 
 
+def _settings(node: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} {_value(value)}" for key, value in node.items() if key not in ("name", "_target_"))
+
+
 def _value(value: object) -> str:
+    if isinstance(value, dict):
+        return f"{str(value.get('_target_', '')).rpartition('.')[2]} ({_settings(value)})"
     if isinstance(value, list):
         return f"of {len(value)}" if value and isinstance(value[0], dict) else ", ".join(map(str, value))
     return str(value)

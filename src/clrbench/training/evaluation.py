@@ -5,7 +5,7 @@ from torch.nn import functional as F
 from torchmetrics.aggregation import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
-from clrbench.data.batches import ImageTensors
+from clrbench.training.feed import Batched
 from clrbench.training.module import Classifier
 
 # Large enough that a step's fixed costs vanish, small enough that activations stay in the processor's cache.
@@ -13,8 +13,11 @@ BATCH_SIZE = 250
 
 
 @torch.inference_mode()
-def evaluate(module: Classifier, images: ImageTensors, classes: int) -> tuple[float, float]:
-    """The mean cross-entropy and the accuracy in percent; the module comes back in the mode in which it was."""
+def evaluate(module: Classifier, images: Batched, classes: int) -> tuple[float, float]:
+    """The mean cross-entropy and the accuracy in percent; the module comes back in the mode in which it was.
+
+    Of several processes, each brings its part of the images, and all get the figures of the whole (torchmetrics sums them).
+    """
     loss, accuracy = MeanMetric(), MulticlassAccuracy(classes, average="micro")
     loss.to(module.device)
     accuracy.to(module.device)

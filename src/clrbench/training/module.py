@@ -1,6 +1,6 @@
 """The LightningModule: a network, the form of its input, and its optimizer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytorch_lightning as pl
@@ -10,9 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
-from clrbench.data.images import Array
+from clrbench.data.images import AnyImages, Array, ImageFiles
+from clrbench.errors import ConfigError
 
 _CHUNK = 5000
+# ImageNet's mean and standard deviation for red, green and blue, 0-255, as torchvision's nets have them.
+IMAGENET_MEAN, IMAGENET_SCALE = 255 * np.array([0.485, 0.456, 0.406]), 255 * np.array([0.229, 0.224, 0.225])
 
 
 class Input(nn.Module):
@@ -37,16 +40,30 @@ class Input(nn.Module):
         return images.permute(0, 3, 1, 2)
 
 
-def mean_image(pixels: Array, indices: NDArray[np.int64]) -> Input:
+def mean_image(images: AnyImages, indices: NDArray[np.int64]) -> Input:
     """Pixels 0-255 minus the mean image (height, width, channels) of the training images, as Caffe does."""
-    return Input(_mean(pixels, indices, lambda chunk: chunk))
+    return Input(_mean(_pixels(images, "mean_image"), indices, lambda chunk: chunk))
 
 
-def standardize(pixels: Array, indices: NDArray[np.int64]) -> Input:
+def standardize(images: AnyImages, indices: NDArray[np.int64]) -> Input:
     """Pixels minus their mean, by their standard deviation, per channel over the training images."""
+    pixels = _pixels(images, "standardize")
     mean = _mean(pixels, indices, lambda chunk: chunk).mean(axis=(0, 1))
     variance = _mean(pixels, indices, lambda chunk: np.square(chunk - mean)).mean(axis=(0, 1))
     return Input(mean, np.sqrt(np.maximum(variance, 1e-12)))
+
+
+def imagenet(images: AnyImages, indices: NDArray[np.int64]) -> Input:
+    """Pixels minus ImageNet's mean, by its standard deviation, per channel: for a set that is too big to be averaged."""
+    return Input(IMAGENET_MEAN, IMAGENET_SCALE)
+
+
+def _pixels(images: AnyImages, name: str) -> Array:
+    if isinstance(images, ImageFiles):
+        raise ConfigError(
+            f"model.input={name} averages all images, which a streamed set is too big for: take model.input=imagenet"
+        )
+    return images.pixels
 
 
 def _mean(
@@ -59,17 +76,39 @@ def _mean(
     return total / len(indices)
 
 
-INPUTS = {"mean_image": mean_image, "standardize": standardize}
+def training_loss(outputs: Tensor | Sequence[Tensor], labels: Tensor) -> Tensor:
+    """The mean cross-entropy of what a net puts out in training for labels (n,).
+
+    outputs: scores (n, classes); or several such, of which those of auxiliary classifiers, all but the first, count 0.3 each
+    (Szegedy et al., arXiv:1409.4842).
+    """
+    if isinstance(outputs, Tensor):
+        return F.cross_entropy(outputs, labels)
+    scores, *auxiliary = outputs
+    return F.cross_entropy(scores, labels) + 0.3 * sum(F.cross_entropy(others, labels) for others in auxiliary)
+
+
+INPUTS = {"mean_image": mean_image, "standardize": standardize, "imagenet": imagenet}
+Augment = Callable[[Tensor, int], Tensor]
 
 
 class Classifier(pl.LightningModule):
-    """Softmax classification of images; the rate is the callback's business."""
+    """Softmax classification of images; the rate is the callback's business.
 
-    def __init__(self, prepare: Input, net: nn.Module, make_optimizer: Callable[[nn.Module], Optimizer]) -> None:
+    augment: changes the prepared images (n, channels, height, width) of an iteration, in training only.
+    """
+
+    def __init__(
+        self,
+        prepare: Input,
+        net: nn.Module,
+        make_optimizer: Callable[[nn.Module], Optimizer],
+        augment: Augment | None = None,
+    ) -> None:
         super().__init__()
         self.prepare = prepare
         self.net = net.to(memory_format=torch.channels_last)
-        self._make_optimizer = make_optimizer
+        self._make_optimizer, self._augment = make_optimizer, augment
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Scores (n, classes) of images (n, height, width, channels) of bytes."""
@@ -77,9 +116,12 @@ class Classifier(pl.LightningModule):
         return scores
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """The mean cross-entropy of a batch."""
+        """The loss of a batch."""
         pixels, labels = batch
-        return F.cross_entropy(self(pixels), labels)
+        images = self.prepare(pixels)
+        if self._augment is not None:
+            images = self._augment(images, self.trainer.global_step)
+        return training_loss(self.net(images), labels)
 
     def configure_optimizers(self) -> Optimizer:
         """The optimizer of the net's parameters."""

@@ -64,11 +64,18 @@ class Recorder(pl.Callback):
         self.iteration = trainer.global_step
         if self.iteration in self._points:
             self._record(trainer)
-        elif self._batches % CHECK_EVERY == 0:
-            self._stop_if_diverged(trainer, self._loss.item() / self._batches, "training")
+        elif self._batches % CHECK_EVERY == 0 and self._loss.device.type == "cpu":
+            # A GPU would stand still until its loss has been read; there, the next evaluation tells.
+            self._stop_if_diverged(trainer, self._mean_loss(trainer), "training")
+
+    def _mean_loss(self, trainer: pl.Trainer) -> float:
+        """Of the batches since the last evaluation, over all processes of the run, so that all of them decide alike."""
+        mean = trainer.strategy.reduce(self._loss / self._batches, reduce_op="mean")
+        assert isinstance(mean, torch.Tensor)
+        return mean.item()
 
     def _record(self, trainer: pl.Trainer) -> None:
-        train_loss = self._loss.item() / self._batches
+        train_loss = self._mean_loss(trainer)
         self._seconds += time.perf_counter() - self._since
         if not self._stop_if_diverged(trainer, train_loss, "training"):
             test_loss, test_accuracy = self._evaluate()
@@ -91,6 +98,9 @@ class Recorder(pl.Callback):
         return True
 
     def _save(self, trainer: pl.Trainer) -> None:
+        if not trainer.is_global_zero:
+            trainer.save_checkpoint(self._checkpoint)  # takes part, but only the first process writes
+            return
         with replacing(self._checkpoint) as partial:
             trainer.save_checkpoint(partial)
 

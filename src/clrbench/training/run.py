@@ -1,5 +1,6 @@
 """One run, from its configuration to its record."""
 
+import os
 import signal
 import traceback
 from collections.abc import Callable, Sequence
@@ -13,24 +14,27 @@ import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
 from clrbench import environment, store
-from clrbench.claim import Claim, HeldElsewhereError, claimed
+from clrbench.claim import Claim, HeldElsewhereError, claimed, refuse_if_held
 from clrbench.config import Config
-from clrbench.data.batches import BatchStream, ImageTensors
 from clrbench.data.load import load
+from clrbench.errors import ClrbenchError
 from clrbench.files import replacing
 from clrbench.spec import RunSpec, resolve
 from clrbench.store import CHECKPOINT, PROGRESS, Evaluation, Record, Result
 from clrbench.tracking.wandb import TrackedRun, WandbMirror
+from clrbench.training import processes
 from clrbench.training.build import build
 from clrbench.training.callback import CyclicLR
 from clrbench.training.console import Console, ProgressNote
+from clrbench.training.devices import Place, strategy
 from clrbench.training.evaluation import evaluate
+from clrbench.training.feed import evaluated, stream
 from clrbench.training.module import Classifier
 from clrbench.training.quiet import quiet
 from clrbench.training.recorder import Recorder
 
 _DEFAULT_THREADS = torch.get_num_threads()
-PRECISIONS: dict[str, Any] = {"float32": "32-true", "bfloat16": "bf16-mixed"}
+PRECISIONS: dict[str, Any] = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
 
 
 @dataclass(frozen=True)
@@ -88,14 +92,56 @@ def train(config: Config, console: Console, overrides: Sequence[str] = ()) -> tu
     An interrupted run goes on from its last evaluation. Raises ClrbenchError for what cannot be run, before anything is
     written; an error in the midst of training is recorded as `failed`, with its traceback in the run's log.
     """
-    spec = resolve(config, load(config.data, config.paths, console.say))
-    run = Run.of(spec)
+    run = Run.of(resolve(config, load(config.data, config.paths, console.say)))
     result = run.ended()
-    if result is None:
+    if result is None and processes.must_start(config.trainer):
+        result = _with_processes(run, console, overrides)
+    elif result is None:
         with claimed(run.work) as claim:
             # Another process may have ended it between the first look and the claim.
             result = run.ended() or _carry_out(run, claim, console, overrides)
     return result, run.record
+
+
+def _with_processes(run: Run, console: Console, overrides: Sequence[str]) -> Result:
+    config = run.spec.config
+    if config.trainer.nodes == 1:
+        refuse_if_held(run.work)
+    try:
+        processes.start(config.trainer, _one_of_several, config, console.silent, list(overrides))
+    except ClrbenchError:
+        # The first process records what goes wrong in training; what keeps processes from training has no record.
+        if (result := run.record.result()) is None or result.status != store.FAILED:
+            raise
+    result = run.record.result()
+    if result is None:
+        raise ClrbenchError(f"{run.record.folder}: the processes of the run ended without a result")
+    return result
+
+
+def _one_of_several(config: Config, silent: bool, overrides: Sequence[str]) -> None:
+    """What each process of a run does: all of them train, the first one keeps the record and talks."""
+    is_first = Place.of(config.trainer).is_first
+    console = Console(silent or not is_first)
+    run = Run.of(resolve(config, load(config.data, config.paths, console.say)))
+    if not is_first:
+        _follow(run, console)
+    else:
+        with claimed(run.work) as claim:
+            result = _carry_out(run, claim, console, overrides)
+        if result.status == store.FAILED:
+            raise ClrbenchError(result.reason)  # so that the others are ended too
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()
+
+
+def _follow(run: Run, console: Console) -> None:
+    set_threads(run.spec)
+    module = build(run.spec)
+    start = _resumable_iteration(run.checkpoint)
+    recorder = _recorder(run, module, lambda rows: None)
+    with quiet():
+        _train(run, module, start, [CyclicLR(run.spec.schedule), recorder])
 
 
 def _carry_out(run: Run, claim: Claim, console: Console, overrides: Sequence[str]) -> Result:
@@ -104,7 +150,7 @@ def _carry_out(run: Run, claim: Claim, console: Console, overrides: Sequence[str
     start = _resumable_iteration(run.checkpoint)
     console.plan(run.spec, module, run.record.folder, start)
     run.record.write_config(run.spec.config_text(overrides))
-    mirror = WandbMirror(run.spec.config.tracking, _tracked(run), console.say)
+    mirror = WandbMirror(run.spec.config.tracking, _tracked(run), console.say, rate=run.spec.schedule)
     mirror.start()
     result = None
     try:
@@ -126,7 +172,7 @@ def _resumable_iteration(checkpoint: Path) -> int:
     """The iteration of the checkpoint that an interrupted run left, 0 where there is none."""
     if not checkpoint.is_file():
         return 0
-    iteration: int = torch.load(checkpoint, weights_only=True)["global_step"]
+    iteration: int = torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"]
     return iteration
 
 
@@ -134,12 +180,9 @@ def _fit(run: Run, claim: Claim, module: Classifier, start: int, mirror: WandbMi
     on_evaluation = partial(_on_evaluation, run, claim, mirror)
     recorder = _recorder(run, module, on_evaluation)
     progress = [console.progress(start, run.spec.iterations), ProgressNote(run.progress)]
-    callbacks = [CyclicLR(run.spec.schedule), recorder, *progress]
     try:
         with quiet():
-            trainer(run.spec, callbacks).fit(
-                module, stream(run.spec, start), ckpt_path=run.checkpoint if start else None, weights_only=True
-            )
+            _train(run, module, start, [CyclicLR(run.spec.schedule), recorder, *progress])
     except HeldElsewhereError:
         raise
     except SystemExit:
@@ -160,13 +203,22 @@ def _fit(run: Run, claim: Claim, module: Classifier, start: int, mirror: WandbMi
     return _result(run, recorder, store.FINISHED)
 
 
+def _train(run: Run, module: Classifier, start: int, callbacks: list[pl.Callback]) -> None:
+    if run.spec.config.trainer.compile:
+        cache = Path(run.spec.config.paths.outputs) / "cache" / "compiled"
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.resolve()))
+        module.net.compile()
+    checkpoint = run.checkpoint if start else None
+    trainer(run.spec, module, callbacks).fit(module, stream(run.spec, start), ckpt_path=checkpoint, weights_only=True)
+
+
 def _recorder(run: Run, module: Classifier, on_evaluation: Callable[[list[Evaluation]], None]) -> Recorder:
     spec = run.spec
     return Recorder(
         points=spec.evaluation_points,
         iterations_per_epoch=spec.iterations_per_epoch,
         rate=lambda iteration: float(spec.schedule(iteration)),
-        evaluate=partial(evaluate, module, ImageTensors.of(spec.evaluated), spec.data.images.classes),
+        evaluate=partial(evaluate, module, evaluated(spec), spec.data.images.classes),
         on_evaluation=on_evaluation,
         checkpoint=run.checkpoint,
         loss_limit=spec.config.trainer.loss_limit,
@@ -179,18 +231,16 @@ def _on_evaluation(run: Run, claim: Claim, mirror: WandbMirror, rows: list[Evalu
     mirror.evaluations(rows)
 
 
-def stream(spec: RunSpec, start: int) -> BatchStream:
-    """The training batches of a run from iteration `start` on."""
-    images = ImageTensors.of(spec.data.images.train)
-    return BatchStream(images, spec.indices, spec.config.data.batch_size, spec.config.seed, start)
-
-
-def trainer(spec: RunSpec, callbacks: list[pl.Callback]) -> pl.Trainer:
+def trainer(spec: RunSpec, module: Classifier, callbacks: list[pl.Callback]) -> pl.Trainer:
     """Lightning's trainer for a run, without what the suite does itself; the whole run is one of Lightning's epochs."""
+    settings = spec.config.trainer
     return pl.Trainer(
-        accelerator="cpu",
-        devices=1,
-        precision=PRECISIONS[spec.config.trainer.precision],
+        accelerator="cuda" if settings.accelerator == "gpu" else "cpu",
+        devices=settings.devices,
+        num_nodes=settings.nodes,
+        strategy=strategy(settings, module.net),
+        sync_batchnorm=settings.processes > 1,
+        precision=PRECISIONS[settings.precision],
         max_steps=spec.iterations,
         max_epochs=-1,
         callbacks=callbacks,
@@ -222,6 +272,7 @@ def _result(run: Run, recorder: Recorder, status: str, reason: str | None = None
         seconds=round(recorder.seconds, 3),
         images_per_second=round(images / recorder.seconds, 1) if recorder.seconds else 0.0,
         **run.environment,
+        device=Place.of(config.trainer).name,
         reason=reason,
     )
 
@@ -232,9 +283,8 @@ def _tracked(run: Run) -> TrackedRun:
         run_id=spec.run_id,
         name=spec.name,
         experiment=spec.config.experiment,
-        policy=spec.policy["name"],
+        job_type=spec.policy["name"],
         tags=[spec.config.data.name, spec.config.model.name],
         config=spec.identity,
-        rate=spec.schedule,
         folder=run.work,
     )

@@ -113,7 +113,7 @@ def _returned(job: Any) -> JobReturn:
     if not job.paths.result_pickle.exists():
         return _failed(f"lost {STARTS} times, by a kill or for want of memory; its log: {job.paths.stderr}")
     try:
-        (returned,) = job.results()
+        returned = job.results()[0]  # of several machines, the first one keeps the record
     except Exception as error:
         return _failed(str(error).strip().splitlines()[-1])
     assert isinstance(returned, JobReturn)

@@ -80,14 +80,20 @@ class CellSweeper(BasicSweeper):
         assert self.config is not None
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         (all_overrides,) = self.split_arguments(parser.parse_overrides([*self._parse_config(), *arguments]), None)
-        carry = look_up if self._plan_only else carry_out
-        index = CellIndex(self._compose, self._paths, self._conf, self._say, self.config.experiment, carry)
+        find_bounds = look_up if self._plan_only else carry_out
+        confs = [path for path in self._confs.values() if path.is_dir()]
+        index = CellIndex(self._compose, self._paths, confs, self._say, self.config.experiment, find_bounds)
         return index.cells(all_overrides)
 
     @property
-    def _conf(self) -> Path:
+    def _confs(self) -> dict[str, Path]:
+        """The folders of configuration files: the suite's, `main`, and what --config-dir names, `command-line`."""
         assert self.config is not None
-        return next(Path(source.path) for source in self.config.hydra.runtime.config_sources if source.provider == "main")
+        return {source.provider: Path(source.path) for source in self.config.hydra.runtime.config_sources}
+
+    @property
+    def _conf(self) -> Path:
+        return self._confs["main"]
 
     @property
     def _paths(self) -> PathNames:

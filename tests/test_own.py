@@ -1,0 +1,62 @@
+"""What docs/own.md shows is done as it is written there."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+PAGE = (ROOT / "docs" / "own.md").read_text(encoding="utf-8")
+FILES = dict(re.findall(r"`(mine/[\w./]+)`:\n\n```\w+\n(.*?)```", PAGE, re.DOTALL))
+COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout, as far as the page needs one, with the files that it shows."""
+    folder = tmp_path_factory.mktemp("checkout")
+    for name in ("train.py", "conf"):
+        (folder / name).symlink_to(ROOT / name)
+    for name, content in FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content, encoding="utf-8")
+    return folder
+
+
+def run(command: str, folder: Path) -> str:
+    *settings, program = re.split(r"(?<=\w) (?=python )", command)
+    environment = os.environ | dict(setting.split("=", 1) for setting in settings)
+    arguments = [sys.executable, *shlex.split(program)[1:]]
+    if "train.py" in program:
+        arguments.append("tracking.wandb=disabled")
+    done = subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, timeout=500, check=False)
+    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def test_every_command_of_the_page_runs_as_it_is_written(folder: Path) -> None:
+    for command in COMMANDS:
+        run(command, folder)
+    records = [json.loads(path.read_text()) for path in sorted(folder.glob("results/runs/adhoc/*/result.json"))]
+    assert {record["status"] for record in records} == {"finished"}
+    assert {record["data"] for record in records} == {"stripes", "datamodule", "digits"}
+    assert {record["model"] for record in records} == {"small_cnn", "perceptron"}
+    assert sorted((record["policy"], record["seed"]) for record in records if record["data"] == "digits") == [
+        ("multiplicative", 1), ("multiplicative", 2), ("triangular2", 1), ("triangular2", 2),
+    ]  # fmt: skip
+
+
+def test_the_policy_of_the_page_descends_in_cycles_that_double() -> None:
+    shown: dict[str, object] = {}
+    exec(FILES["mine/my_policies.py"], shown)
+    rates = shown["multiplicative"](np.arange(700), max_lr=0.1, first_cycle=100)  # type: ignore[operator]
+    starts = np.flatnonzero(np.isclose(rates, 0.1))
+    assert starts.tolist() == [0, 100, 300]
+    assert rates[[50, 200, 500]] == pytest.approx([0.05, 0.05, 0.05])
+    assert (np.diff(rates)[np.setdiff1d(np.arange(699), starts[1:] - 1)] < 0).all()

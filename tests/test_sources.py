@@ -1,0 +1,144 @@
+"""Sources of images beside files of one's own: torchvision's further sets, and LightningDataModules."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import own_data
+import pytest
+import scipy.io
+import torchvision
+from conftest import ROOT
+
+from clrbench import store
+from clrbench.config import Config, Data, PathNames
+from clrbench.data import sources
+from clrbench.data.datamodule import read_datamodule
+from clrbench.data.images import Images
+from clrbench.data.load import cache_key, load
+from clrbench.errors import DataError
+from clrbench.training import run as running
+from clrbench.training.console import Console
+
+
+def paths_in(folder: Path) -> PathNames:
+    return PathNames(str(folder), str(folder / "results"), str(folder / "outputs"))
+
+
+# CIFAR-100
+
+
+def write_cifar100(folder: Path, classes: int = 100) -> np.ndarray:
+    labels = np.arange(classes).repeat(2)
+    pixels = np.zeros((len(labels), 4, 4, 3), np.uint8)
+    np.savez(folder / "cifar100.npz", x_train=pixels, y_train=labels, x_test=pixels, y_test=labels)
+    return labels
+
+
+def test_each_superclass_of_cifar100_has_five_classes() -> None:
+    assert np.bincount(sources.CIFAR100_COARSE).tolist() == [5] * 20
+
+
+@pytest.mark.parametrize(
+    ("members", "superclass"),
+    # Krizhevsky's table: aquatic mammals, fish, household furniture, trees, vehicles 2; numbers in alphabetical order.
+    [
+        ([4, 30, 55, 72, 95], 0),
+        ([1, 32, 67, 73, 91], 1),
+        ([5, 20, 25, 84, 94], 6),
+        ([47, 52, 56, 59, 96], 17),
+        ([41, 69, 81, 85, 89], 19),
+    ],
+)
+def test_superclasses_are_those_of_the_published_table(members: list[int], superclass: int) -> None:
+    assert np.flatnonzero(superclass == sources.CIFAR100_COARSE).tolist() == members
+
+
+def test_the_coarse_set_comes_from_the_fine_ones_file(tmp_path: Path) -> None:
+    labels = write_cifar100(tmp_path)
+    coarse = load(Data("cifar100_coarse", ["npz"], batch_size=2), paths_in(tmp_path))
+    fine = load(Data("cifar100", ["npz"], batch_size=2), paths_in(tmp_path))
+    assert (coarse.images.classes, fine.images.classes) == (20, 100)
+    assert coarse.images.test.labels.tolist() == sources.CIFAR100_COARSE[labels].tolist()
+    assert coarse.checksum != fine.checksum
+
+
+def test_coarse_labels_of_a_set_without_100_classes_are_refused(tmp_path: Path) -> None:
+    write_cifar100(tmp_path, classes=20)
+    with pytest.raises(DataError, match="cifar100 has 20 classes, not 100"):
+        load(Data("cifar100_coarse", ["npz"], batch_size=2), paths_in(tmp_path))
+
+
+# SVHN
+
+
+def test_torchvisions_svhn_files_are_read_with_channels_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3), dtype=np.uint8)
+    (tmp_path / "SVHN").mkdir()
+    for split in ("train", "test"):
+        labels = np.arange(1, 21) % 10
+        labels[labels == 0] = 10  # as in the published files, where 10 stands for the digit 0
+        content = {"X": np.moveaxis(pixels, 0, -1), "y": labels[:, None]}
+        scipy.io.savemat(tmp_path / "SVHN" / f"{split}_32x32.mat", content)
+    monkeypatch.setattr(torchvision.datasets.SVHN, "_check_integrity", lambda self: True)  # these are not the real files
+    images = load(Data("svhn", ["npz", "torchvision"], download=False, batch_size=2), paths_in(tmp_path)).images
+    assert isinstance(images.train, Images)
+    assert np.array_equal(images.train.pixels, pixels)
+    assert images.train.labels.tolist() == [*range(1, 10), 0] * 2
+
+
+def test_svhn_files_with_another_checksum_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "SVHN").mkdir()
+    (tmp_path / "SVHN" / "train_32x32.mat").write_bytes(b"damaged")
+    with pytest.raises(DataError, match="SVHN: is damaged"):
+        load(Data("svhn", ["torchvision"], download=False, batch_size=2), paths_in(tmp_path))
+
+
+# LightningDataModules
+
+
+@pytest.mark.parametrize("form", ["pil", "bytes", "floats"])
+def test_a_datamodule_gives_the_images_of_its_data_sets_in_their_order(form: str) -> None:
+    images = read_datamodule({"_target_": "own_data.OwnData", "form": form})
+    assert (images.shape, images.classes, len(images.train), len(images.test)) == ((1, 20, 50), 3, 30, 12)
+    assert isinstance(images.train, Images)
+    assert np.array_equal(images.train.pixels[..., 0], own_data.pixels(30))
+    assert images.test.labels.tolist() == [0, 1, 2] * 4
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"form": "scaled"}, r"floats that were scaled: leave them as bytes"),
+        ({"form": "ragged"}, r"data\.module \(train\): item 1 is \(19, 50\), but item 0 is \(20, 50\)"),
+        ({"_target_": "own_data.WithoutLength"}, r"its data set has no length"),
+        ({"_target_": "own_data.WithoutTest"}, r"data\.module: gives no data sets .*test_dataloader"),
+        ({"_target_": "own_data.Missing"}, r"data\.module: gives no data sets"),
+    ],
+)
+def test_a_datamodule_that_cannot_be_read_is_told_why_in_one_line(settings: dict[str, str], words: str) -> None:
+    with pytest.raises(DataError, match=words) as caught:
+        read_datamodule({"_target_": "own_data.OwnData", **settings})
+    assert "\n" not in str(caught.value)
+
+
+def test_a_datamodule_without_a_target_is_asked_for_it(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"say with data\.module\._target_="):
+        load(Data("datamodule", ["datamodule"], batch_size=2), paths_in(tmp_path))
+
+
+def test_the_key_of_a_datamodule_changes_with_its_contents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = Data("mine", ["datamodule"], module={"_target_": "own_data.OwnData"}, batch_size=2)
+    before = cache_key(data, paths_in(tmp_path))
+    assert cache_key(data, paths_in(tmp_path)) == before
+    monkeypatch.setattr(own_data, "pixels", lambda count: np.zeros((count, *own_data.SHAPE), np.uint8))
+    assert cache_key(data, paths_in(tmp_path)) != before
+
+
+def test_a_run_takes_grey_images_of_another_shape_from_a_datamodule(
+    make_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(ROOT / "tests")
+    config = make_config("data=datamodule", "data.module._target_=own_data.OwnData", "data.batch_size=8", "iterations=4")
+    result, _ = running.train(config, Console(silent=True))
+    assert result.status == store.FINISHED
