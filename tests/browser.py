@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+PATIENCE = 300_000.0  # milliseconds: a machine that is busy with other work proves nothing about a page
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 # Chromium itself asks hosts on the network for updates unless it is told not to.
 QUIET = ["--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
@@ -31,6 +32,7 @@ class Visit:
 
     def __init__(self, browser: Any, allowed: tuple[str, ...], **context: Any) -> None:
         self.page = browser.new_context(**context).new_page()
+        self.page.set_default_timeout(PATIENCE)
         self.troubles: list[str] = []
         self.page.on("pageerror", lambda error: self.troubles.append(f"error: {error}"))
         self.page.on("console", lambda said: said.type in ("error", "warning") and self.troubles.append(said.text))

@@ -27,8 +27,11 @@ TINY = Sizes(
     callback_steps=20,
     evaluated_images=50,
     stored_runs=(20, 40),
+    short_iterations=40,
+    sweeps=1,
     swept_runs=2,
     swept_iterations=40,
+    long_sweep=4,
 )
 DIFFERENCES = ("loop, overhead", "CyclicLR's own cost")
 
@@ -101,9 +104,12 @@ def test_every_figure_is_measured(figures):
         "optimizer with CyclicLR",
         "CyclicLR's own cost",
         "evaluation of 50 images",
+        "command to first step",
+        "further run of a worker, beyond its training",
         "sweep, one run after another with two threads",
         "sweep, a one-thread worker a core",
         "runs an hour, workers / in turn",
+        "sweep of 4 runs / its training, shared by the workers",
         "planning 20 runs",
         "resuming 20 finished runs",
         "summarizing 20 runs",

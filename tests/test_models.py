@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from clrbench.data.images import Images
 from clrbench.models import Cifar10Full, Cifar10FullSigmoidBN, Cifar10Quick, Linear, SmallCNN
 from clrbench.models.caffe import CaffeBatchNorm
 from clrbench.models.lrn import WithinChannelLRN
@@ -369,9 +370,13 @@ def pixels(count=20, shape=(6, 5, 3)):
     return np.random.default_rng(0).integers(0, 256, (count, *shape), dtype=np.uint8)
 
 
+def labelled(images):
+    return Images(images, np.zeros(len(images), np.int64))
+
+
 def test_the_mean_image_of_the_training_images_is_subtracted():
     images, indices = pixels(), np.array([1, 4, 5, 17])
-    prepared = mean_image(images, indices)(torch.from_numpy(images))
+    prepared = mean_image(labelled(images), indices)(torch.from_numpy(images))
     expected = images - images[indices].astype(np.float64).mean(axis=0)
     np.testing.assert_allclose(prepared.numpy(), expected.transpose(0, 3, 1, 2), rtol=0, atol=2e-5)
 
@@ -379,18 +384,18 @@ def test_the_mean_image_of_the_training_images_is_subtracted():
 def test_the_mean_image_has_a_value_per_pixel_and_channel():
     images = np.zeros((2, 2, 2, 1), np.uint8)
     images[:, 0, 1, 0] = [10, 30]
-    prepared = mean_image(images, np.arange(2))(torch.from_numpy(images))
+    prepared = mean_image(labelled(images), np.arange(2))(torch.from_numpy(images))
     assert prepared[:, 0].tolist() == [[[0, -10], [0, 0]], [[0, 10], [0, 0]]]
 
 
 def test_the_mean_image_does_not_scale():
     images = np.array([0, 255], np.uint8).reshape(2, 1, 1, 1)
-    assert mean_image(images, np.arange(2))(torch.from_numpy(images)).flatten().tolist() == [-127.5, 127.5]
+    assert mean_image(labelled(images), np.arange(2))(torch.from_numpy(images)).flatten().tolist() == [-127.5, 127.5]
 
 
 def test_standardised_training_images_have_mean_0_and_deviation_1_in_each_channel():
     images, indices = pixels(), np.array([0, 2, 3, 9, 11])
-    prepared = standardize(images, indices)(torch.from_numpy(images[indices])).double()
+    prepared = standardize(labelled(images), indices)(torch.from_numpy(images[indices])).double()
     np.testing.assert_allclose(prepared.mean((0, 2, 3)), 0, atol=1e-6)
     np.testing.assert_allclose(prepared.std((0, 2, 3), unbiased=False), 1, atol=1e-6)
 
@@ -399,27 +404,27 @@ def test_standardising_uses_one_mean_and_deviation_per_channel():
     images = pixels()
     channels = images.reshape(-1, 3).astype(np.float64)
     expected = (images - channels.mean(axis=0)) / channels.std(axis=0)
-    prepared = standardize(images, np.arange(20))(torch.from_numpy(images))
+    prepared = standardize(labelled(images), np.arange(20))(torch.from_numpy(images))
     np.testing.assert_allclose(prepared.numpy(), expected.transpose(0, 3, 1, 2), rtol=1e-5, atol=1e-6)
 
 
 def test_a_channel_without_contrast_is_standardised_to_0():
     images = np.full((4, 2, 2, 1), 77, np.uint8)
-    assert not standardize(images, np.arange(4))(torch.from_numpy(images)).any()
+    assert not standardize(labelled(images), np.arange(4))(torch.from_numpy(images)).any()
 
 
 @pytest.mark.parametrize("prepare", [mean_image, standardize])
 def test_moments_over_more_images_than_fit_in_one_piece_are_those_of_all(prepare):
     images = pixels(count=5003, shape=(2, 2, 1))
     images[5000:] = 255
-    prepared = prepare(images, np.arange(5003))(torch.from_numpy(images)).double()
+    prepared = prepare(labelled(images), np.arange(5003))(torch.from_numpy(images)).double()
     np.testing.assert_allclose(prepared.mean((0, 1, 2, 3) if prepare is standardize else 0), 0, atol=2e-4)
 
 
 def test_preparing_leaves_the_bytes_as_they_are():
     images = torch.from_numpy(pixels())
     before = images.clone()
-    mean_image(pixels(), np.arange(20))(images)
+    mean_image(labelled(pixels()), np.arange(20))(images)
     assert torch.equal(images, before)
 
 
@@ -428,5 +433,5 @@ def test_the_classifier_scores_bytes_as_the_net_scores_prepared_images():
     net = with_weights_that_matter(Cifar10Full)
     prepared = torch.from_numpy((images - images.astype(np.float64).mean(axis=0)).transpose(0, 3, 1, 2)).float()
     expected = net(prepared)
-    scores = Classifier(mean_image(images, np.arange(4)), net, torch.optim.SGD)(torch.from_numpy(images))
+    scores = Classifier(mean_image(labelled(images), np.arange(4)), net, torch.optim.SGD)(torch.from_numpy(images))
     torch.testing.assert_close(scores, expected, rtol=1e-4, atol=1e-3)

@@ -81,8 +81,7 @@ def _run_one(composed: DictConfig, sweeping: bool) -> str | None:
     config = checked(composed)
     check_policy(config)
     # Only now, for these take seconds to import.
-    from clrbench.training.console import Console
-    from clrbench.training.run import train
+    from clrbench.training.lean import Console, train
 
     console = Console(silent=sweeping)
     try:

@@ -6,6 +6,7 @@ types. A length in time is a number of iterations or a text like `4 epochs`.
 
 import re
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -149,7 +150,7 @@ def register() -> None:
 def checked(composed: DictConfig) -> Config:
     """Turn a composed configuration into a Config. Raises ConfigError in one line for what cannot be run."""
     try:
-        config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), composed))
+        config = OmegaConf.to_object(OmegaConf.merge(_form(), composed))
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
     assert isinstance(config, Config)
@@ -173,6 +174,11 @@ def checked(composed: DictConfig) -> Config:
     _check_bounds(config)
     _check_devices(config)
     return config
+
+
+@cache
+def _form() -> Any:
+    return OmegaConf.structured(Config)
 
 
 def _check_bounds(config: Config) -> None:

@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,12 @@ from typing import Any
 PACKAGES = ("clrbench", "torch", "pytorch-lightning", "numpy")
 
 
+@cache
 def describe() -> dict[str, Any]:
-    """The fields of a record that tell where it was made: `versions`, `commit` and `host`."""
+    """The fields of a record that tell where it was made: `versions`, `commit` and `host`.
+
+    As they were when the process asked first: the code that it runs is of that time, however many runs follow.
+    """
     return {"versions": versions(), "commit": commit(), "host": host()}
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -100,8 +100,7 @@ class RunSpec:
         overrides: what was typed to compose it; they make the run anew. `images` counts those that it trains on and is
         evaluated on, and their classes.
         """
-        shown = OmegaConf.to_container(OmegaConf.structured(self.config))
-        assert isinstance(shown, dict)
+        shown = asdict(self.config)
         # The range test has records of its own.
         for aside in ("paths", "tracking", "range_test"):
             del shown[aside]

@@ -12,7 +12,7 @@ import io
 import json
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, astuple, dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +99,8 @@ class Record:
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
         table.writerow(field.name for field in fields(Evaluation))
-        table.writerows(astuple(row) for row in rows)
+        # Not astuple, which copies deeply: a run of many evaluations writes all of them again at each.
+        table.writerows(vars(row).values() for row in rows)
         write_text(self.folder / "evals.csv", text.getvalue())
 
     def write_result(self, result: Result) -> None:

@@ -18,5 +18,8 @@ class Sizes:
     callback_steps: int = 2000
     evaluated_images: int = 10_000
     stored_runs: tuple[int, ...] = (200, 2000)  # multiples of the arms that bench/store.py has
+    short_iterations: int = 1280  # of digits, two seconds; 32 evaluations
+    sweeps: int = 2
     swept_runs: int = 16
-    swept_iterations: int = 1280
+    swept_iterations: int = 2560
+    long_sweep: int = 100  # runs, a multiple of the policies of bench/sweep.py

@@ -31,8 +31,7 @@ def look_up(config: Config, say: Say) -> Measured:
 def carry_out_ramp(config: Config) -> Record:
     """Carry out a ramp, or wait for the process that does at present. Raises ClrbenchError where it fails."""
     # Only now, for these take seconds to import.
-    from clrbench.training.console import Console
-    from clrbench.training.run import train
+    from clrbench.training.lean import Console, train
 
     while True:
         try:

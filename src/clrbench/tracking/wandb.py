@@ -216,7 +216,14 @@ def begun_note(folder: Path) -> Path:
 
 def settings(wandb: Any) -> Any:
     """What the client is to do beside logging: nothing."""
-    return wandb.Settings(silent=True, console="off", x_disable_stats=True, x_disable_meta=False, disable_git=True)
+    return wandb.Settings(
+        silent=True,
+        console="off",
+        x_disable_stats=True,
+        x_disable_meta=False,
+        x_save_requirements=False,  # a tenth of a second a run, to read what is known of every package
+        disable_git=True,
+    )
 
 
 def define_axes(wandb_run: Any) -> None:

@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +107,7 @@ class Recorder(pl.Callback):
     def state_dict(self) -> dict[str, Any]:
         """The evaluations so far, the training time, and the state of the random numbers that a net may draw."""
         return {
-            "rows": [list(astuple(row)) for row in self.rows],
+            "rows": [list(vars(row).values()) for row in self.rows],
             "seconds": self._seconds,
             "random": torch.get_rng_state(),
         }

@@ -14,6 +14,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobStatus
+from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.console import Console
 from rich.markup import escape
@@ -24,6 +25,7 @@ from clrbench.range_test.carry import carry_out, look_up
 from clrbench.sweep.cells import RUNNING, Cell, State, state_of
 from clrbench.sweep.index import CellIndex
 from clrbench.sweep.invalid import remove_invalid, write_invalid
+from clrbench.sweep.loader import SweepLoader
 from clrbench.sweep.plan import pace, plan_table
 from clrbench.sweep.watch import Watch
 
@@ -55,6 +57,12 @@ class CellSweeper(BasicSweeper):
         self._console = Console(highlight=False, soft_wrap=True)
         self._attempts: Counter[Cell] = Counter()
         self._reasons: dict[Cell, str] = {}
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Make the launcher, and for it and its workers a loader that does nothing twice."""
+        loader = SweepLoader(hydra_context.config_loader.get_search_path())
+        context = HydraContext(loader, hydra_context.callbacks)
+        super().setup(hydra_context=context, task_function=task_function, config=config)
 
     def sweep(self, arguments: list[str]) -> None:
         """Carry out the cells that the command line spans; the process ends with 1 if any of them failed."""
