@@ -20,3 +20,6 @@ class Sizes:
     stored_runs: tuple[int, ...] = (200, 2000)  # multiples of the arms that bench/store.py has
     swept_runs: int = 16
     swept_iterations: int = 1280
+    peer_images: int = 50_000  # as many as CIFAR-10's; a multiple of the batches of peer_loop_block
+    peer_loop_block: int = 500  # steps of the linear model: an epoch
+    product_block: int = 2  # products of matrices
