@@ -107,7 +107,7 @@ def test_every_figure_is_measured(figures):
         "CyclicLR's own cost",
         "evaluation of 50 images",
         "command to first step",
-        "further run of a worker, beyond its training",
+        "further run of a process, beyond its training",
         "sweep, one run after another with two threads",
         "sweep, a one-thread worker a core",
         "runs an hour, workers / in turn",
