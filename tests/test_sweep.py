@@ -357,6 +357,12 @@ def test_a_diverged_cell_is_no_failure_and_the_table_of_the_next_sweep_has_it_to
     assert {path: path.stat().st_mtime_ns for path in written} == written
 
 
+def test_a_sweep_says_once_that_the_bounds_it_measured_are_weak(tmp_path: Path) -> None:
+    ramp = ("range_test.epochs=1", "range_test.points=8", "range_test.seeds=[1]")  # too short a ramp to break
+    done = run(tmp_path, "policy=fixed,triangular", "iterations=40", "model=linear", "bounds=range_test", *ramp)
+    assert (done.returncode, done.stdout.count("the bounds are weak")) == (0, 1)
+
+
 def test_a_terminal_shows_each_running_job_with_what_is_done_and_left_and_a_file_gets_none_of_it(tmp_path: Path) -> None:
     sweep = ("policy=fixed", "seed=1,2", "iterations=3000")
     shown = _on_a_terminal(command(tmp_path / "terminal", *sweep))

@@ -77,7 +77,8 @@ def _run_one(composed: DictConfig, sweeping: bool) -> str | None:
     if wants_measured_bounds(composed):
         from clrbench.range_test.carry import carry_out
 
-        composed = with_measured_bounds(composed, carry_out, print)
+        # Of its bounds a sweep has said all, once, before its runs.
+        composed = with_measured_bounds(composed, carry_out, (lambda _: None) if sweeping else print)
     config = checked(composed)
     check_policy(config)
     # Only now, for these take seconds to import.
