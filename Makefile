@@ -6,6 +6,7 @@ BOUNDS ?=
 CHOSEN = $(if $(SEEDS),seed=$(SEEDS)) $(if $(BOUNDS),bounds=$(BOUNDS))
 BIN := .venv/bin
 READY := .venv/.ready
+PEERS := .venv/.peers
 
 DATA ?= digits
 MODEL ?= small_cnn
@@ -61,8 +62,15 @@ publish: $(READY)  ## copy an experiment's finished records to results/evidence 
 pictures: $(READY)  ## draw the policies, docs/policies/*.svg
 	@$(BIN)/python scripts/draw_policies.py
 
-bench: $(READY)  ## measure speed on this machine, as ratios; leave it idle meanwhile
+bench: $(READY) $(PEERS)  ## measure speed on this machine beside others' ways, half an hour; leave it idle meanwhile
 	@$(BIN)/python scripts/bench.py
+
+$(PEERS): requirements-bench.lock
+	@echo "Installing what the suite is measured beside, into .venv: about a GB is downloaded and unpacked once ..."
+	@for peer in keras tensorflow-cpu fastai; do \
+	    $(BIN)/pip install -qq --disable-pip-version-check -c requirements.lock -c requirements-bench.lock $$peer \
+	        2> .venv/$$peer.log || { echo "$$peer could not be installed: see .venv/$$peer.log"; lacking=1; }; \
+	done; [ -n "$$lacking" ] || touch $@
 
 test: $(READY)  ## run the tests
 	@$(BIN)/python -m pytest

@@ -1,31 +1,53 @@
-"""Measure what steps, loop, evaluation, sweeps and a store of runs cost: `make bench`, some ten minutes on two idle cores."""
+"""Measure speed: `make bench`, half an hour on two idle cores. Writes the records, and the tables that are made from them."""
 
+import argparse
 import os
 import sys
 from pathlib import Path
 
 from rich.console import Console
 
-from clrbench.bench import report, suite
+from clrbench.bench import report, suite, tables
+from clrbench.bench.peers import contestants
+from clrbench.bench.peers import suite as peers
 from clrbench.bench.sizes import Sizes
 from clrbench.errors import ClrbenchError
+from clrbench.files import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
-RECORD = Path("results/bench/step.json")
+CONSOLE = Console(highlight=False)
 
 
 def main() -> None:
-    """Print the table and write the record."""
-    console, sizes, load = Console(highlight=False), Sizes(), os.getloadavg()[0]
+    """Measure what is asked for; the tables are made anew in any case."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=("step", "peers", "tables"), default=["step", "peers"], metavar="PART")
+    parser.epilog = (
+        "PART: step (the suite's own parts), peers (the suite beside others), tables (no measurement); step and peers"
+    )
     try:
-        figures = suite.measure(ROOT / "conf", sizes)
+        for part in parser.parse_args().parts:
+            if part != "tables":
+                _measure(part)
+        for path, text in tables.documents(ROOT).items():
+            write_text(path, text)
     except ClrbenchError as error:
         sys.exit(f"error: {error}")
-    report.write(ROOT / RECORD, figures, sizes, "make bench", load)
-    console.print(report.table(figures))
+
+
+def _measure(part: str) -> None:
+    sizes, load = Sizes(), os.getloadavg()[0]
+    if part == "step":
+        record, versions = tables.STEP, {}
+        figures = suite.measure(ROOT / "conf", sizes)
+    else:
+        record, versions = tables.PEER, contestants.versions()
+        figures = peers.measure(ROOT / "conf", sizes, CONSOLE.print)
+    report.write(ROOT / record, figures, sizes, "make bench", load, versions)
+    CONSOLE.print(report.table(figures))
     if warning := report.busy(load):
-        console.print(warning)
-    console.print(f"{RECORD}: every repetition, versions and machine")
+        CONSOLE.print(warning)
+    CONSOLE.print(f"{record}: every repetition, versions and machine")
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ TINY = Sizes(
     swept_iterations=40,
     long_sweep=4,
 )
-DIFFERENCES = ("loop, overhead", "CyclicLR's own cost")
+DIFFERENCES = ("loop, overhead", "loop, tracker", "CyclicLR's own cost")
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_the_plain_way_computes_the_same_loss_and_gradients_as_ours(tmp_path):
     for parameter in module.parameters():
         # Caffe's initial weights give scores near 0, and with them any net's loss is log 10.
         torch.nn.init.normal_(parameter, std=0.05)
-    classifier = plain.PlainClassifier()
+    classifier = plain.PlainClassifier(plain.net())
     classifier.net.load_state_dict(module.net.state_dict())
 
     loss = module.training_step((torch.from_numpy(random.pixels), torch.from_numpy(random.labels)), 0)
@@ -72,7 +72,7 @@ def test_the_plain_way_has_the_same_groups_of_parameters_as_ours(tmp_path):
     path = images.save(images.random_images(100, side=32), tmp_path)
     spec = ours.spec_of(ours.configure(CONF, path, 1, "model=cifar10_full"))
     module = build(spec)
-    classifier = plain.PlainClassifier()
+    classifier = plain.PlainClassifier(plain.net())
     plain_groups = classifier.configure_optimizers()["optimizer"].param_groups
     groups = make_optimizer(spec, module.net).param_groups
 
@@ -99,13 +99,15 @@ def test_every_figure_is_measured(figures):
         "plain way / pair, bfloat16",
         "loop, bare torch loop",
         "loop, full path",
+        "loop, full path without tracker",
         "loop, overhead",
+        "loop, tracker",
         "optimizer without CyclicLR",
         "optimizer with CyclicLR",
         "CyclicLR's own cost",
         "evaluation of 50 images",
         "command to first step",
-        "further run of a worker, beyond its training",
+        "further run of a process, beyond its training",
         "sweep, one run after another with two threads",
         "sweep, a one-thread worker a core",
         "runs an hour, workers / in turn",
@@ -113,9 +115,11 @@ def test_every_figure_is_measured(figures):
         "planning 20 runs",
         "resuming 20 finished runs",
         "summarizing 20 runs",
+        "reporting 20 runs",
         "planning 40 runs",
         "resuming 40 finished runs",
         "summarizing 40 runs",
+        "reporting 40 runs",
     ]
 
 
@@ -132,11 +136,12 @@ def test_the_table_has_a_row_for_every_figure(figures):
 
 
 def test_the_record_tells_machine_versions_command_and_repetitions(figures, tmp_path):
-    report.write(tmp_path / "step.json", figures, TINY, "make bench", 0.1)
+    report.write(tmp_path / "step.json", figures, TINY, "make bench", 0.1, {"keras": "3"})
     record = json.loads((tmp_path / "step.json").read_text())
     assert record["command"] == "make bench"
     assert "cores" in record["host"]
     assert "torch" in record["versions"]
+    assert record["versions"]["keras"] == "3"
     assert [len(figure["values"]) for figure in record["figures"]] == [len(figure.values) for figure in figures]
 
 

@@ -1,6 +1,5 @@
 """What the README shows is so."""
 
-import json
 import re
 import textwrap
 from pathlib import Path
@@ -16,7 +15,6 @@ from clrbench.report.policies import draw_policies
 from clrbench.store import Record
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SPEED = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
 POLICIES = sorted(path.stem for path in (ROOT / "conf" / "policy").glob("*.yaml"))
 
 
@@ -50,25 +48,6 @@ def test_the_accuracy_that_it_shows_is_that_of_the_record(arm: str) -> None:
     assert result is not None
     command = f"python train.py experiment=table1 arm=table1/{arm} seed=1"
     assert f"| 81.4% | {result.test_accuracy:.2f}% | `{command}` |" in README
-
-
-def test_the_times_that_it_shows_are_the_medians_of_the_measurement() -> None:
-    figures = {figure["name"]: figure for figure in json.loads((ROOT / "results/bench/step.json").read_text())["figures"]}
-    shown = {"step, plain way": "ms", "step, float32": "ms", "step, pair, float32, together": "ms", "step, bfloat16": "ms"}
-    for name, unit in {**shown, "step, pair, bfloat16, together": "ms", "evaluation of 10,000 images": "s"}.items():
-        median = figures[name]["median"]
-        assert f"{median:.{1 if unit == 'ms' else 2}f} {unit}" in SPEED, name
-    for name in (
-        "plain way / float32",
-        "plain way / bfloat16",
-        "plain way / pair, float32",
-        "plain way / pair, bfloat16",
-        "runs an hour, workers / in turn",
-    ):
-        assert f"{figures[name]['median']:.2f} times" in SPEED, name
-    assert f"{figures['loop, overhead']['median']:.2f} ms a step" in SPEED
-    assert f"takes {figures['step, float32']['median']:.1f} ms" in README
-    assert f"{figures['plain way / float32']['median']:.2f} times as fast" in README
 
 
 @pytest.mark.parametrize("policy", POLICIES)

@@ -20,13 +20,13 @@ def own_folder(folder: Path) -> Iterator[tuple[Path, list[str]]]:
         yield Path(own), [f"paths.{name}={own}" for name in ("data", "results", "outputs")]
 
 
-def seconds_of(train: Path, arguments: Sequence[str], expected: str) -> float:
-    """The seconds that `train` takes with `arguments`, in a process of its own.
+def seconds_of(script: Path, arguments: Sequence[str], expected: str) -> float:
+    """The seconds that `script` takes with `arguments`, in a process of its own.
 
     Raises ClrbenchError unless it ends well and says `expected`.
     """
     started = time.perf_counter()
-    done = subprocess.run([sys.executable, str(train), *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, str(script), *arguments], capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - started
     if done.returncode or expected not in done.stdout:
         raise _wrong(done.stdout + done.stderr)

@@ -16,9 +16,10 @@ def random_images(count: int, side: int) -> Images:
     return Images(random.integers(0, 256, (count, side, side, 3), dtype=np.uint8), np.arange(count) % CLASSES)
 
 
-def save(images: Images, folder: Path) -> Path:
-    """Write an .npz file that `data=npz` reads: `images` for training, and hardly any for tests, whose time is not asked."""
+def save(images: Images, folder: Path, test: Images | None = None) -> Path:
+    """Write an .npz file that `data=npz` reads: `images` for training; hardly any for tests where their time is not asked."""
     path = folder / f"random{images.pixels.shape[1]}.npz"
-    test = images.take(np.arange(TEST_IMAGES))
+    if test is None:
+        test = images.take(np.arange(TEST_IMAGES))
     np.savez(path, x_train=images.pixels, y_train=images.labels, x_test=test.pixels, y_test=test.labels)
     return path

@@ -16,7 +16,7 @@ from clrbench.training.build import build, make_optimizer
 from clrbench.training.feed import stream
 
 GOAL = Goal(0.5, is_minimum=False)
-BARE, FULL = "bare torch loop", "full path"
+BARE, FULL, UNTRACKED = "bare torch loop", "full path", "full path without tracker"
 _IMAGES = 50 * BATCH_SIZE
 _REHEARSAL = 20
 
@@ -25,16 +25,25 @@ def measure(conf: Path, folder: Path, sizes: Sizes) -> list[Figure]:
     """The figures; `folder` takes the images."""
     path = images.save(images.random_images(_IMAGES, side=8), folder)
     choices = ("model=linear", "tracking.wandb=offline")
-    config = ours.configure(conf, path, sizes.loop_block, *choices)
+    tracked = ours.configure(conf, path, sizes.loop_block, *choices)
+    untracked = ours.configure(conf, path, sizes.loop_block, "model=linear")
     # The first training of a process imports W&B, which takes longer than a block.
     ours.ms_per_step(ours.configure(conf, path, _REHEARSAL, *choices))
-    measures = {BARE: partial(_bare_ms_per_step, ours.spec_of(config)), FULL: partial(ours.ms_per_step, config)}
+    measures = {
+        BARE: partial(_bare_ms_per_step, ours.spec_of(tracked)),
+        FULL: partial(ours.ms_per_step, tracked),
+        UNTRACKED: partial(ours.ms_per_step, untracked),
+    }
     found = alternate("loop", measures, sizes.repetitions)
-    overhead = [full - bare for bare, full in zip(found[BARE], found[FULL], strict=True)]
     return [
         *(Figure(f"loop, {name}", "ms", found[name]) for name in measures),
-        Figure("loop, overhead", "ms", overhead, GOAL),
+        Figure("loop, overhead", "ms", _differences(found[FULL], found[BARE]), GOAL),
+        Figure("loop, tracker", "ms", _differences(found[FULL], found[UNTRACKED])),
     ]
+
+
+def _differences(more: list[float], less: list[float]) -> list[float]:
+    return [a - b for a, b in zip(more, less, strict=True)]
 
 
 def _bare_ms_per_step(spec: RunSpec) -> float:

@@ -55,8 +55,13 @@ def _seconds_at(config: Config) -> dict[int, float]:
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
         result, record = train(config, Console())
-    if result.status != store.FINISHED:
-        raise ClrbenchError(f"the training to be timed {result.status}: {result.reason}")
+    check(result)
     if "W&B" in said.getvalue():
         raise ClrbenchError(f"the training to be timed lacks W&B: {said.getvalue().strip()}")
     return {row.iteration: row.seconds for row in record.evaluations()}
+
+
+def check(result: store.Result) -> None:
+    """Raise ClrbenchError where a training did not come to its end."""
+    if result.status != store.FINISHED:
+        raise ClrbenchError(f"the training to be timed {result.status}: {result.reason}")

@@ -5,7 +5,7 @@ worker processes, images (n, c, h, w) in memory, the normalisation with a power 
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -36,14 +36,34 @@ class PowLRN(nn.Module):
         return x / window.mul(ALPHA).add(1).pow(BETA)
 
 
-class PlainClassifier(pl.LightningModule):
-    """cifar10_full with torch's SGD and CyclicLR, the rates, decay and multipliers as in the suite."""
+def net() -> nn.Module:
+    """cifar10_full with that normalisation."""
+    written = Cifar10Full((3, 32, 32), CLASSES)
+    for name in ("norm1", "norm2"):
+        written.add_module(name, PowLRN())
+    return written
 
-    def __init__(self) -> None:
+
+def cyclic_sgd(net: nn.Module) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    """torch's SGD under its CyclicLR, the rates, decay and multipliers as in the suite."""
+    groups: Any = parameter_groups(net, 0.004, getattr(net, "multipliers", {}))
+    optimizer = torch.optim.SGD(groups, lr=0.001, momentum=0.9)
+    return optimizer, torch.optim.lr_scheduler.CyclicLR(
+        optimizer,
+        base_lr=[0.001 * group["lr_mult"] for group in groups],
+        max_lr=[0.006 * group["lr_mult"] for group in groups],
+        step_size_up=2000,
+        mode="triangular2",
+        cycle_momentum=False,
+    )
+
+
+class PlainClassifier(pl.LightningModule):
+    """A net with torch's SGD and CyclicLR."""
+
+    def __init__(self, net: nn.Module) -> None:
         super().__init__()
-        self.net = Cifar10Full((3, 32, 32), CLASSES)
-        for name in ("norm1", "norm2"):
-            self.net.add_module(name, PowLRN())
+        self.net = net
 
     def forward(self, images: Tensor) -> Tensor:
         """Scores (n, classes) of centred images (n, c, h, w)."""
@@ -57,26 +77,26 @@ class PlainClassifier(pl.LightningModule):
         self.log("train_loss", loss)
         return loss
 
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """The same of a batch that is not trained on."""
+        images, labels = batch
+        self.log("validation_loss", F.cross_entropy(self(images), labels))
+
     def configure_optimizers(self) -> Any:
         """SGD under triangular2."""
-        groups = parameter_groups(self.net, 0.004, self.net.multipliers)
-        scheduler = torch.optim.lr_scheduler.CyclicLR(
-            torch.optim.SGD(groups, lr=0.001, momentum=0.9),
-            base_lr=[0.001 * group["lr_mult"] for group in groups],
-            max_lr=[0.006 * group["lr_mult"] for group in groups],
-            step_size_up=2000,
-            mode="triangular2",
-            cycle_momentum=False,
-        )
-        return {"optimizer": scheduler.optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        optimizer, schedule = cyclic_sgd(self.net)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 class PILImages(Dataset[tuple[Tensor, int]]):
-    """Images as torchvision's CIFAR10 gives them: a PIL image each, through a transform; here pixels minus the mean image."""
+    """Images as torchvision's CIFAR10 gives them: a PIL image each, through a transform; here pixels minus the mean image.
 
-    def __init__(self, images: Images) -> None:
+    mean: that of the training images, None where these are they.
+    """
+
+    def __init__(self, images: Images, mean: Tensor | None = None) -> None:
         self._images = images
-        self._mean = torch.from_numpy(images.pixels.mean(axis=0)).float().permute(2, 0, 1)
+        self.mean = torch.from_numpy(images.pixels.mean(axis=0)).float().permute(2, 0, 1) if mean is None else mean
         self._transform = transforms.Compose([transforms.ToTensor(), self._centre])
 
     def __len__(self) -> int:
@@ -87,37 +107,44 @@ class PILImages(Dataset[tuple[Tensor, int]]):
         return self._transform(image), int(self._images.labels[index])
 
     def _centre(self, image: Tensor) -> Tensor:
-        return image * 255 - self._mean
+        return image * 255 - self.mean
 
 
-class _Clock(pl.Callback):
-    """The time at the end of every step."""
+class Ticker(pl.Callback):
+    """Calls `tick` at the end of every step."""
 
-    def __init__(self) -> None:
-        self.ends: list[float] = []
+    def __init__(self, tick: Callable[[], object]) -> None:
+        self._tick = tick
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Tensor | Mapping[str, Any] | None, *_: Any
     ) -> None:
-        self.ends.append(time.perf_counter())
+        """Tell it."""
+        self._tick()
+
+
+def loader(images: PILImages) -> DataLoader[tuple[Tensor, int]]:
+    """Batches in random orders, made by two worker processes."""
+    return DataLoader(images, BATCH_SIZE, shuffle=True, drop_last=True, num_workers=WORKERS)
 
 
 def ms_per_step(images: Images, block: int) -> float:
     """Train for BLOCKS blocks; milliseconds a step from the end of the first block to that of the last but one."""
-    clock = _Clock()
+    ends: list[float] = []
     with quiet():
-        loader = DataLoader(PILImages(images), BATCH_SIZE, shuffle=True, drop_last=True, num_workers=WORKERS)
-        _trainer(BLOCKS * block, clock).fit(PlainClassifier(), loader)
+        fit = trainer(BLOCKS * block, Ticker(lambda: ends.append(time.perf_counter()))).fit
+        fit(PlainClassifier(net()), loader(PILImages(images)))
     first, last = block, (BLOCKS - 1) * block
-    return 1000 * (clock.ends[last - 1] - clock.ends[first - 1]) / (last - first)
+    return 1000 * (ends[last - 1] - ends[first - 1]) / (last - first)
 
 
-def _trainer(steps: int, clock: _Clock) -> pl.Trainer:
-    # Bar, logger and checkpoints would only make it slower.
+def trainer(steps: int, *callbacks: pl.Callback, precision: Any = "32-true") -> pl.Trainer:
+    """Lightning's trainer: bar, logger and checkpoints would only make it slower."""
     return pl.Trainer(
         accelerator="cpu",
+        precision=precision,
         max_steps=steps,
-        callbacks=[clock],
+        callbacks=list(callbacks),
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -35,11 +35,16 @@ def table(figures: Sequence[Figure]) -> Table:
     return result
 
 
-def write(path: Path, figures: Sequence[Figure], sizes: Sizes, command: str, load: float) -> None:
-    """Write the figures with what they depend on. `load` is the machine's (one minute) before the first of them."""
+def write(path: Path, figures: Sequence[Figure], sizes: Sizes, command: str, load: float, versions: Mapping[str, str]) -> None:
+    """Write the figures with what they depend on.
+
+    load: the machine's (one minute) before the first of them. versions: those of packages that the suite itself does not need.
+    """
+    origin = environment.describe()
     content = {
         "command": command,
-        **environment.describe(),
+        **origin,
+        "versions": {**origin["versions"], **versions},
         "load_before": round(load, 2),
         "sizes": asdict(sizes),
         "figures": [figure.as_json() for figure in figures],

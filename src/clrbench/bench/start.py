@@ -10,7 +10,7 @@ from clrbench.bench.sizes import Sizes
 from clrbench.bench.timing import alternate
 from clrbench.store import PROGRESS, records
 
-FIRST_STEP, FURTHER_RUN = "command to first step", "further run of a worker, beyond its training"
+FIRST_STEP, FURTHER_RUN = "command to first step", "further run of a process, beyond its training"
 GOALS = {FIRST_STEP: Goal(6.0, is_minimum=False), FURTHER_RUN: Goal(0.5, is_minimum=False)}
 # As it is for a user without an account.
 _TRACKED = "tracking.wandb=offline"

@@ -1,4 +1,4 @@
-"""What a store of many runs costs: planning a sweep over it, resuming one that has ended, and summarizing it."""
+"""What a store of many runs costs: planning a sweep over it, resuming one that has ended, summarizing and reporting it."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -40,6 +40,7 @@ def measure(conf: Path, folder: Path, sizes: Sizes) -> list[Figure]:
             f"planning {runs:,} runs": partial(made.seconds_of_sweep, "hydra.sweeper.plan_only=true"),
             f"resuming {runs:,} finished runs": made.seconds_of_sweep,
             f"summarizing {runs:,} runs": made.seconds_of_summary,
+            f"reporting {runs:,} runs": made.seconds_of_report,
         }
         found = alternate("store", measures, sizes.repetitions)
         figures += [Figure(name, "s", found[name], GOAL) for name in measures]
@@ -86,6 +87,11 @@ class Store:
                 "the sweep to be timed has trained, where all runs have ended: leave code and conf alone meanwhile"
             )
         return seconds
+
+    def seconds_of_report(self) -> float:
+        """The whole command, in a process of its own."""
+        script = self.train.parent / "scripts" / "report.py"
+        return seconds_of(script, ["--results", str(self.folder / "results")], "summary.md")
 
     def seconds_of_summary(self) -> float:
         """From the files to a row an arm."""

@@ -1,4 +1,4 @@
-"""All figures in one run."""
+"""All figures of the suite itself in one run."""
 
 import tempfile
 from pathlib import Path

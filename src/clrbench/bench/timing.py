@@ -1,14 +1,17 @@
 """Repetitions in turn, so that a machine which grows slower or faster does so for every contestant alike."""
 
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+Found = TypeVar("Found")
 
-def alternate(title: str, measures: Mapping[str, Callable[[], float]], repetitions: int) -> dict[str, list[float]]:
+
+def alternate(title: str, measures: Mapping[str, Callable[[], Found]], repetitions: int) -> dict[str, list[Found]]:
     """Call every measure once a round, for `repetitions` rounds; returns what each found, round by round."""
-    found: dict[str, list[float]] = {name: [] for name in measures}
+    found: dict[str, list[Found]] = {name: [] for name in measures}
     with _bar() as bar:
         task = bar.add_task(title, total=repetitions * len(measures))
         for _ in range(repetitions):

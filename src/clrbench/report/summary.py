@@ -90,10 +90,10 @@ def _paper_runs(runs: Iterable[Run], verdicts: Iterable[Verdict], conf: Path) ->
     return "\n".join(["| run of the paper | the paper | here | command |", "|---|---|---|---|", *rows])
 
 
-def with_block(readme: str, block: str) -> str:
-    """The README with its results replaced. Raises ClrbenchError where it has no place for them."""
-    head, begin, rest = readme.partition(BEGIN)
-    _, end, tail = rest.partition(END)
+def with_block(text: str, block: str, name: str = "README.md", marks: tuple[str, str] = (BEGIN, END)) -> str:
+    """The document `name` with what stands between its marks replaced. Raises ClrbenchError where it lacks them."""
+    head, begin, rest = text.partition(marks[0])
+    _, end, tail = rest.partition(marks[1])
     if not begin or not end:
-        raise ClrbenchError(f"README.md: lacks the lines {BEGIN} and {END} between which the results stand: put them in")
-    return f"{head}{BEGIN}\n\n{block}\n\n{END}{tail}"
+        raise ClrbenchError(f"{name}: lacks the lines {marks[0]} and {marks[1]} between which the results stand: put them in")
+    return f"{head}{begin}\n\n{block}\n\n{end}{tail}"

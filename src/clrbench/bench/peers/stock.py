@@ -1,0 +1,53 @@
+"""Stock Lightning: the plain way of `bench/plain.py`."""
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader
+
+from clrbench.bench import plain
+from clrbench.bench.peers.bare import load, torch_net
+from clrbench.bench.peers.clock import Clock
+from clrbench.bench.peers.job import Job, Weights
+from clrbench.data.images import Images
+from clrbench.training.quiet import quiet
+from clrbench.training.run import PRECISIONS
+
+
+def enter(job: Job) -> "Stock":
+    """The contestant."""
+    return Stock(job)
+
+
+class Stock:
+    """A LightningModule, DataLoaders over PIL images, torch's CyclicLR."""
+
+    def __init__(self, job: Job) -> None:
+        if job.threads:
+            torch.set_num_threads(job.threads)
+        self._job = job
+        with np.load(job.images) as file:
+            train, test = (Images(file[f"x_{part}"], file[f"y_{part}"]) for part in ("train", "test"))
+        self._train = plain.PILImages(train)
+        self._test = plain.PILImages(test, self._train.mean)
+        self._classifier = plain.PlainClassifier(torch_net(job))
+        self.parameters = sum(parameter.numel() for parameter in self._classifier.parameters())
+
+    def train(self, clock: Clock) -> None:
+        """Fit."""
+        with quiet():
+            self._trainer(plain.Ticker(clock.tick)).fit(self._classifier, plain.loader(self._train))
+
+    def load(self, weights: Weights) -> None:
+        """Take the weights."""
+        load(self._classifier.net, weights)
+
+    def evaluate(self) -> float:
+        """Lightning's validation."""
+        with quiet():
+            loader = DataLoader(self._test, self._job.evaluation_batch, num_workers=plain.WORKERS)
+            (found,) = self._trainer().validate(self._classifier, loader, verbose=False)
+        return found["validation_loss"]
+
+    def _trainer(self, *callbacks: pl.Callback) -> pl.Trainer:
+        return plain.trainer(self._job.steps, *callbacks, precision=PRECISIONS[self._job.precision])
