@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import runpy
 from pathlib import Path
 
 import pytest
@@ -181,3 +182,9 @@ def test_a_sweep_to_be_timed_that_goes_wrong_is_no_figure(tmp_path):
     made = store.Store.make(CONF, tmp_path, 20)
     with pytest.raises(ClrbenchError, match="went wrong"):
         made.seconds_of_sweep("bounds.base_lr=nothing")
+
+
+@pytest.mark.parametrize(("arguments", "parts"), [([], ["step", "peers"]), (["step"], ["step"]), (["tables"], ["tables"])])
+def test_the_command_measures_everything_unless_told_a_part(arguments, parts):
+    script = runpy.run_path(str(CONF.parent / "scripts" / "bench.py"))
+    assert script["parts"](arguments) == parts
