@@ -54,7 +54,12 @@ def advise(arms: Sequence[Arm], data: str, model: str) -> list[Advice]:
         for key in sorted({(arm.source, arm.experiment) for arm in own}, key=lambda key: (SOURCES.index(key[0]), key[1]))
     ]
     found = [_advice(group, data, model) for group in groups]
-    return found or [Advice(data, model, UNKNOWN, [f"no run of {model} on {data}"], command=_first_command(data, model))]
+    return found or [Advice(data, model, UNKNOWN, [_no_run(arms, data, model)], command=_first_command(data, model))]
+
+
+def _no_run(arms: Sequence[Arm], data: str, model: str) -> str:
+    others = sorted({" on ".join(reversed(arm.task)) for arm in arms})
+    return f"no run of {model} on {data}" + (f"; there are runs of {', '.join(others)}" if others else "")
 
 
 def _advice(arms: Sequence[Arm], data: str, model: str) -> Advice:
