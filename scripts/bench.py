@@ -20,19 +20,28 @@ CONSOLE = Console(highlight=False)
 
 def main() -> None:
     """Measure what is asked for; the tables are made anew in any case."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=("step", "peers", "tables"), default=["step", "peers"], metavar="PART")
-    parser.epilog = (
-        "PART: step (the suite's own parts), peers (the suite beside others), tables (no measurement); step and peers"
-    )
     try:
-        for part in parser.parse_args().parts:
+        for part in parts(sys.argv[1:]):
             if part != "tables":
                 _measure(part)
         for path, text in tables.documents(ROOT).items():
             write_text(path, text)
     except ClrbenchError as error:
         sys.exit(f"error: {error}")
+
+
+def parts(arguments: list[str]) -> list[str]:
+    """What the command line asks for: both measurements where it names nothing."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "part",
+        nargs="?",
+        choices=("step", "peers", "tables"),
+        metavar="PART",
+        help="step (the suite's own parts), peers (the suite beside others), tables (no measurement); else step and peers",
+    )
+    part = parser.parse_args(arguments).part
+    return [part] if part else ["step", "peers"]
 
 
 def _measure(part: str) -> None:

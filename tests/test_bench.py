@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import runpy
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from rich.console import Console
 from torch.nn import functional as F
 from torch.utils.data import default_collate
 
-from clrbench.bench import images, ours, plain, report, store, suite
+from clrbench.bench import images, ours, plain, report, store, suite, torch_way
 from clrbench.bench.figure import Figure, Goal
 from clrbench.bench.sizes import Sizes
 from clrbench.bench.timing import alternate
@@ -52,7 +53,7 @@ def test_the_plain_way_computes_the_same_loss_and_gradients_as_ours(tmp_path):
     for parameter in module.parameters():
         # Caffe's initial weights give scores near 0, and with them any net's loss is log 10.
         torch.nn.init.normal_(parameter, std=0.05)
-    classifier = plain.PlainClassifier(plain.net())
+    classifier = plain.PlainClassifier(torch_way.plain_net())
     classifier.net.load_state_dict(module.net.state_dict())
 
     loss = module.training_step((torch.from_numpy(random.pixels), torch.from_numpy(random.labels)), 0)
@@ -72,7 +73,7 @@ def test_the_plain_way_has_the_same_groups_of_parameters_as_ours(tmp_path):
     path = images.save(images.random_images(100, side=32), tmp_path)
     spec = ours.spec_of(ours.configure(CONF, path, 1, "model=cifar10_full"))
     module = build(spec)
-    classifier = plain.PlainClassifier(plain.net())
+    classifier = plain.PlainClassifier(torch_way.plain_net())
     plain_groups = classifier.configure_optimizers()["optimizer"].param_groups
     groups = make_optimizer(spec, module.net).param_groups
 
@@ -181,3 +182,9 @@ def test_a_sweep_to_be_timed_that_goes_wrong_is_no_figure(tmp_path):
     made = store.Store.make(CONF, tmp_path, 20)
     with pytest.raises(ClrbenchError, match="went wrong"):
         made.seconds_of_sweep("bounds.base_lr=nothing")
+
+
+@pytest.mark.parametrize(("arguments", "parts"), [([], ["step", "peers"]), (["step"], ["step"]), (["tables"], ["tables"])])
+def test_the_command_measures_everything_unless_told_a_part(arguments, parts):
+    script = runpy.run_path(str(CONF.parent / "scripts" / "bench.py"))
+    assert script["parts"](arguments) == parts

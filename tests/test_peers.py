@@ -85,6 +85,13 @@ def test_a_peer_trains_the_same_net_in_the_same_way(peer, job, losses):
     assert losses[1] != pytest.approx(losses[0], rel=0.05)
 
 
+def test_the_bare_loop_and_keras_start_without_what_only_others_need():
+    for module, foreign in (("bare", ("pytorch_lightning", "torchvision", "hydra", "scipy")), ("job", ("torch", "polars"))):
+        code = f"import sys, clrbench.bench.peers.{module}; print(*sys.modules)"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert not set(foreign) & set(done.stdout.split())
+
+
 def test_the_suite_itself_is_measured_on_that_net(job):
     found = suite.evaluated(OURS, job)
     assert found.parameters == 89_578
@@ -203,8 +210,9 @@ def test_the_tables_hold_every_figure_once(figures, tmp_path):
     (tmp_path / tables.PEER).write_text(json.dumps(record))
 
     short, full = tables.documents(tmp_path).values()
-    assert "| clrbench | 2,500 | 5,000 | 40.00 |" in short
-    assert "| fastai | 714 |  | 140.00 |" in short
+    assert "| images a second, float32 | 2,500 | 1,000 | 2,273 | 833 | 625 | 1,667 | 714 |" in short
+    assert "| images a second, bfloat16 | 5,000 | 2,000 | 4,545 | 1,667 | 1,250 | 3,333 |  |" in short
+    assert "| the loop alone, ms a step | 40.00 | 100.00 |" in short
     assert "| clrbench | 40.0 | 20.0 | 20.0 | 10.0 | 40.00 | 2.0 | 500 | 1.50 |" in full
     assert "| stock Lightning, float32 / clrbench | 3.00 | 3.00 - 3.00 | times | at least 1.9 | yes |" in full
     assert full.startswith("before\n")

@@ -15,8 +15,7 @@ from clrbench.config import Config, PathNames
 from clrbench.data.load import load
 from clrbench.errors import ClrbenchError
 from clrbench.spec import RunSpec, resolve
-from clrbench.training.console import Console
-from clrbench.training.run import train
+from clrbench.training.lean import Console, train
 
 
 def configure(conf: Path, images: Path, block: int, *choices: str) -> Config:

@@ -5,7 +5,6 @@ worker processes, images (n, c, h, w) in memory, the normalisation with a power 
 """
 
 import time
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,45 +16,13 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from clrbench.bench.sizes import BATCH_SIZE, BLOCKS, CLASSES
+from clrbench.bench.sizes import BATCH_SIZE, BLOCKS
+from clrbench.bench.ticker import Ticker
+from clrbench.bench.torch_way import cyclic_sgd, plain_net
 from clrbench.data.images import Images
-from clrbench.models import Cifar10Full
-from clrbench.models.lrn import ALPHA, BETA, SIZE
-from clrbench.optim import parameter_groups
 from clrbench.training.quiet import quiet
 
 WORKERS = 2
-
-
-class PowLRN(nn.Module):
-    """The normalisation within a channel, written as torch writes its LocalResponseNorm."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise."""
-        window = F.avg_pool2d(x.mul(x), SIZE, stride=1, padding=SIZE // 2)
-        return x / window.mul(ALPHA).add(1).pow(BETA)
-
-
-def net() -> nn.Module:
-    """cifar10_full with that normalisation."""
-    written = Cifar10Full((3, 32, 32), CLASSES)
-    for name in ("norm1", "norm2"):
-        written.add_module(name, PowLRN())
-    return written
-
-
-def cyclic_sgd(net: nn.Module) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    """torch's SGD under its CyclicLR, the rates, decay and multipliers as in the suite."""
-    groups: Any = parameter_groups(net, 0.004, getattr(net, "multipliers", {}))
-    optimizer = torch.optim.SGD(groups, lr=0.001, momentum=0.9)
-    return optimizer, torch.optim.lr_scheduler.CyclicLR(
-        optimizer,
-        base_lr=[0.001 * group["lr_mult"] for group in groups],
-        max_lr=[0.006 * group["lr_mult"] for group in groups],
-        step_size_up=2000,
-        mode="triangular2",
-        cycle_momentum=False,
-    )
 
 
 class PlainClassifier(pl.LightningModule):
@@ -110,19 +77,6 @@ class PILImages(Dataset[tuple[Tensor, int]]):
         return image * 255 - self.mean
 
 
-class Ticker(pl.Callback):
-    """Calls `tick` at the end of every step."""
-
-    def __init__(self, tick: Callable[[], object]) -> None:
-        self._tick = tick
-
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Tensor | Mapping[str, Any] | None, *_: Any
-    ) -> None:
-        """Tell it."""
-        self._tick()
-
-
 def loader(images: PILImages) -> DataLoader[tuple[Tensor, int]]:
     """Batches in random orders, made by two worker processes."""
     return DataLoader(images, BATCH_SIZE, shuffle=True, drop_last=True, num_workers=WORKERS)
@@ -133,7 +87,7 @@ def ms_per_step(images: Images, block: int) -> float:
     ends: list[float] = []
     with quiet():
         fit = trainer(BLOCKS * block, Ticker(lambda: ends.append(time.perf_counter()))).fit
-        fit(PlainClassifier(net()), loader(PILImages(images)))
+        fit(PlainClassifier(plain_net()), loader(PILImages(images)))
     first, last = block, (BLOCKS - 1) * block
     return 1000 * (ends[last - 1] - ends[first - 1]) / (last - first)
 

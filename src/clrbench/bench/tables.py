@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from clrbench.bench.peers.contestants import OURS, PEERS
-from clrbench.bench.peers.job import BFLOAT16, FLOAT32, LINEAR
+from clrbench.bench.peers.job import FLOAT32, LINEAR, PRECISIONS
 from clrbench.bench.sizes import BATCH_SIZE
 from clrbench.report.summary import with_block
 from clrbench.report.tables import to_markdown
@@ -37,20 +37,20 @@ def documents(root: Path) -> dict[Path, str]:
 
 def _in_short(root: Path) -> str:
     host, figures = _record(root / STEP)
-    sentence = (
+    parts = [
         f"A step of `cifar10_full` takes {_median(figures, 'step, float32', 1)} ms on {host}, "
         f"{_median(figures, 'plain way / float32')} times as fast as the plain way, in bfloat16 "
         f"{_median(figures, 'step, bfloat16', 1)} ms ({_median(figures, 'plain way / bfloat16')} times); the loop around it "
-        f"adds {_median(figures, 'loop, overhead')} ms a step to bare torch."
-    )
-    if not (root / PEER).is_file():
-        return sentence
-    _, figures = _record(root / PEER)
-    rows = [
-        (it, *(_images_a_second(figures, it, what) for what in (FLOAT32, BFLOAT16)), _median(figures, f"step, {it}, {LINEAR}"))
-        for it in _contestants(figures)
+        f"adds {_median(figures, 'loop, overhead')} ms a step to bare torch. `make bench` measures this and more on your "
+        "machine, beside others' ways to train the same net: [docs/speed.md](docs/speed.md)."
     ]
-    return f"{sentence}\n\n{_table(('images a second', FLOAT32, BFLOAT16, 'the loop alone, ms a step'), rows)}"
+    if (root / PEER).is_file():
+        _, figures = _record(root / PEER)
+        them = _contestants(figures)
+        images = [(f"images a second, {what}", *(_images_a_second(figures, it, what) for it in them)) for what in PRECISIONS]
+        loops = ("the loop alone, ms a step", *(_median(figures, f"step, {it}, {LINEAR}") for it in them))
+        parts.append(_table(("", *them), [*images, loops]))
+    return "\n\n".join(parts)
 
 
 def _in_full(root: Path) -> str:

@@ -91,12 +91,13 @@ def range_drawing(name: str, arm: str, measured: Measured) -> Drawing:
     for at, (seed, curve) in enumerate(curves.items()):
         _add_line(figure, at, seed, curve, "rate", "accuracy", "%{x:.3g}: %{y:.2f}%", mode="lines+markers")
     bounds = measured.bounds
+    seen = [accuracy for curve in curves.values() for accuracy in curve["accuracy"]]
     for label, rate, (low, high) in bounds.found:
         figure.add_vrect(x0=low, x1=high, fillcolor="#7f7f7f", opacity=0.15, line_width=0)
         # A line of points, for the words of an annotation would stay behind when the axis changes between linear and log.
         figure.add_scatter(
             x=[rate, rate],
-            y=[0, 100],
+            y=[min(seen), max(seen)],
             name=f"{label} {rate:.3g} ({low:.3g} to {high:.3g})",
             mode="lines",
             line={"color": "#7f7f7f", "dash": "dash" if label == "base_lr" else "dot"},

@@ -7,7 +7,7 @@ import resource
 import sys
 import time
 from dataclasses import asdict
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -23,8 +23,9 @@ def main() -> None:
     clock = Clock(lambda: _wait(answers))
     net: Net = importlib.import_module(f"clrbench.bench.peers.{module}").enter(job)
     net.train(clock)
-    answer = {"step_ms": clock.ms_per_step(), "memory_mib": _peak_mib()}
-    answers.write(json.dumps({**answer, "evaluated": asdict(_evaluated(net, job.weights)) if job.weights else None}))
+    answer: dict[str, Any] = {"step_ms": clock.ms_per_step(), "memory_mib": _peak_mib()}
+    answer["evaluated"] = asdict(_evaluated(net, job.weights)) if job.weights else None
+    print(json.dumps(answer), file=answers, flush=True)
 
 
 def _answers() -> TextIO:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 
-from clrbench.bench.peers.job import BFLOAT16, FLOAT32
+from clrbench.bench.peers.job import FLOAT32, PRECISIONS
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Contestant:
     module: str
     packages: Sequence[str] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
-    precisions: Sequence[str] = (FLOAT32, BFLOAT16)
+    precisions: Sequence[str] = PRECISIONS
     is_usual: bool = True
 
     @property

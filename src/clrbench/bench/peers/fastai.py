@@ -7,9 +7,9 @@ from fastai.basics import SGD, Callback, CancelFitException, DataLoader, DataLoa
 from fastai.callback.schedule import ParamScheduler
 from torch.nn import functional as F
 
-from clrbench.bench.peers.bare import load, tensors, torch_net
 from clrbench.bench.peers.clock import Clock
 from clrbench.bench.peers.job import BASE_LR, MOMENTUM, WEIGHT_DECAY, Centred, Job, Weights, triangular2
+from clrbench.bench.peers.tensors import load, net_of, parameters, tensors
 from clrbench.bench.sizes import BATCH_SIZE
 from clrbench.optim import parameter_groups
 
@@ -40,8 +40,8 @@ class Fastai:
         self._job = job
         train, test = (list(zip(*tensors(part), strict=True)) for part in Centred.read(job))
         self._batches = len(train) // BATCH_SIZE
-        self._net = torch_net(job)
-        self.parameters = sum(parameter.numel() for parameter in self._net.parameters())
+        self._net = net_of(job)
+        self.parameters = parameters(self._net)
         self._groups = parameter_groups(self._net, WEIGHT_DECAY, getattr(self._net, "multipliers", {}))
         self._test = DataLoader(test, bs=job.evaluation_batch)
         # After each epoch it validates, which is not asked here: one image is enough.

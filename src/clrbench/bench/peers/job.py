@@ -11,7 +11,7 @@ from clrbench.bench.peers.clock import Clock
 from clrbench.bench.sizes import BATCH_SIZE, BLOCKS
 
 CIFAR10_FULL, LINEAR = "cifar10_full", "linear"
-FLOAT32, BFLOAT16 = "float32", "bfloat16"
+PRECISIONS = FLOAT32, BFLOAT16 = "float32", "bfloat16"
 # The rates of the paper's CIFAR-10 runs, and Caffe's solver.
 BASE_LR, MAX_LR, STEP_SIZE = 0.001, 0.006, 2000
 MOMENTUM, WEIGHT_DECAY = 0.9, 0.004

@@ -4,19 +4,20 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-import pytorch_lightning as pl
+# First, as it imports Lightning the way that a command does.
+from clrbench.training.lean import Console, train  # isort: split
 
-from clrbench.bench import ours, plain
-from clrbench.bench.peers.bare import load
+from clrbench.bench import ours
 from clrbench.bench.peers.clock import Clock
 from clrbench.bench.peers.job import Job, Weights
+from clrbench.bench.peers.tensors import load, parameters
+from clrbench.bench.ticker import Ticker
 from clrbench.config import PathNames
 from clrbench.training.build import build
-from clrbench.training.console import Console
 from clrbench.training.evaluation import evaluate
 from clrbench.training.feed import evaluated
 from clrbench.training.quiet import quiet
-from clrbench.training.run import train, trainer
+from clrbench.training.run import trainer
 
 
 def enter(job: Job) -> "Ours":
@@ -31,8 +32,8 @@ class _Timed(Console):
         super().__init__(silent=True)
         self._clock = clock
 
-    def progress(self, start: int, iterations: int) -> pl.Callback:
-        return plain.Ticker(self._clock.tick)
+    def progress(self, start: int, iterations: int) -> Ticker:
+        return Ticker(self._clock.tick)
 
 
 class Ours:
@@ -57,7 +58,7 @@ class Ours:
         spec = ours.spec_of(self._config)
         self._module, self._test = build(spec), evaluated(spec)
         self._classes = spec.data.images.classes
-        self.parameters = sum(parameter.numel() for parameter in self._module.parameters())
+        self.parameters = parameters(self._module)
         load(self._module.net, weights)
         with quiet():
             self._module.trainer = trainer(spec, self._module, [])

@@ -6,12 +6,12 @@ import torch
 from torch.utils.data import DataLoader
 
 from clrbench.bench import plain
-from clrbench.bench.peers.bare import load, torch_net
 from clrbench.bench.peers.clock import Clock
-from clrbench.bench.peers.job import Job, Weights
+from clrbench.bench.peers.job import BFLOAT16, Job, Weights
+from clrbench.bench.peers.tensors import load, net_of, parameters
+from clrbench.bench.ticker import Ticker
 from clrbench.data.images import Images
 from clrbench.training.quiet import quiet
-from clrbench.training.run import PRECISIONS
 
 
 def enter(job: Job) -> "Stock":
@@ -30,13 +30,13 @@ class Stock:
             train, test = (Images(file[f"x_{part}"], file[f"y_{part}"]) for part in ("train", "test"))
         self._train = plain.PILImages(train)
         self._test = plain.PILImages(test, self._train.mean)
-        self._classifier = plain.PlainClassifier(torch_net(job))
-        self.parameters = sum(parameter.numel() for parameter in self._classifier.parameters())
+        self._classifier = plain.PlainClassifier(net_of(job))
+        self.parameters = parameters(self._classifier)
 
     def train(self, clock: Clock) -> None:
         """Fit."""
         with quiet():
-            self._trainer(plain.Ticker(clock.tick)).fit(self._classifier, plain.loader(self._train))
+            self._trainer(Ticker(clock.tick)).fit(self._classifier, plain.loader(self._train))
 
     def load(self, weights: Weights) -> None:
         """Take the weights."""
@@ -50,4 +50,5 @@ class Stock:
         return found["validation_loss"]
 
     def _trainer(self, *callbacks: pl.Callback) -> pl.Trainer:
-        return plain.trainer(self._job.steps, *callbacks, precision=PRECISIONS[self._job.precision])
+        precision = "bf16-mixed" if self._job.precision == BFLOAT16 else "32-true"
+        return plain.trainer(self._job.steps, *callbacks, precision=precision)

@@ -16,7 +16,7 @@ from clrbench.bench.arithmetic import multiply_adds
 from clrbench.bench.figure import Figure, Goal
 from clrbench.bench.peers import process
 from clrbench.bench.peers.contestants import BARE, OURS, PAIRED, PEERS, PRODUCT, STOCK, Contestant
-from clrbench.bench.peers.job import BFLOAT16, CIFAR10_FULL, FLOAT32, LINEAR, Evaluated, Job, Outcome
+from clrbench.bench.peers.job import BFLOAT16, CIFAR10_FULL, FLOAT32, LINEAR, PRECISIONS, Evaluated, Job, Outcome
 from clrbench.bench.peers.product import SIDE
 from clrbench.bench.sizes import CLASSES, Sizes
 from clrbench.bench.timing import alternate
@@ -127,7 +127,7 @@ def agree(one: Evaluated, other: Evaluated) -> bool:
 
 
 def _entries(job: Job, linear: Job, peers: Sequence[Contestant], sizes: Sizes) -> Iterator[Entry]:
-    for precision in (FLOAT32, BFLOAT16):
+    for precision in PRECISIONS:
         step = replace(job, precision=precision, weights=job.weights if precision == FLOAT32 else None)
         product = replace(step, block=sizes.product_block, weights=None)
         alone = replace(step, threads=1, weights=None)
@@ -160,7 +160,7 @@ def _together_ms(outcomes: Sequence[Outcome]) -> float:
 def _of_peak(steps: Mapping[str, list[float]]) -> Iterator[Figure]:
     adds = multiply_adds(Cifar10Full(SHAPE, CLASSES), SHAPE)
     yield Figure("multiply-adds of a step", "millions", [adds / 1e6])
-    for precision in (FLOAT32, BFLOAT16):
+    for precision in PRECISIONS:
         for copies in (1, 2):
             speeds = [2 * SIDE**3 / ms / 1e6 for ms in steps[named(PRODUCT, precision, copies)]]
             yield Figure(named(PRODUCT, precision, copies), "GFLOP/s", speeds)
