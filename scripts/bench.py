@@ -45,6 +45,9 @@ def parts(arguments: list[str]) -> list[str]:
 
 
 def _measure(part: str) -> None:
+    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        if value := os.environ.get(variable):
+            raise ClrbenchError(f"{variable}={value} takes threads away from what is measured: unset it")
     sizes, load = Sizes(), os.getloadavg()[0]
     if part == "step":
         record, versions = tables.STEP, {}

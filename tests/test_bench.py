@@ -112,7 +112,7 @@ def test_every_figure_is_measured(figures):
         "sweep, one run after another with two threads",
         "sweep, a one-thread worker a core",
         "runs an hour, workers / in turn",
-        "sweep of 4 runs / its training, shared by the workers",
+        "sweep of 4 runs / its training and evaluations, shared by the workers",
         "planning 20 runs",
         "resuming 20 finished runs",
         "summarizing 20 runs",
@@ -188,3 +188,11 @@ def test_a_sweep_to_be_timed_that_goes_wrong_is_no_figure(tmp_path):
 def test_the_command_measures_everything_unless_told_a_part(arguments, parts):
     script = runpy.run_path(str(CONF.parent / "scripts" / "bench.py"))
     assert script["parts"](arguments) == parts
+
+
+def test_a_number_of_threads_from_outside_is_refused(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    script = runpy.run_path(str(CONF.parent / "scripts" / "bench.py"))
+    monkeypatch.setattr("sys.argv", ["bench.py", "step"])
+    with pytest.raises(SystemExit, match="error: OMP_NUM_THREADS=1 takes threads away from what is measured: unset it"):
+        script["main"]()

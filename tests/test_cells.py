@@ -172,6 +172,15 @@ def test_planning_starts_nothing_and_writes_nothing_but_its_cache(tmp_path: Path
     assert [path.name for path in (tmp_path / "outputs").iterdir()] == ["cache"]
 
 
+def test_a_plan_composes_nothing_anew_because_of_a_new_file_in_the_working_directory(tmp_path: Path) -> None:
+    folders = [f"paths.results={tmp_path}/results", f"paths.outputs={tmp_path}/outputs"]
+    for name in ("before", "behind"):
+        (tmp_path / name).touch()
+        command = [sys.executable, ROOT / "train.py", "-m", "seed=1,2", "hydra.sweeper.plan_only=true", *folders]
+        subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert len(list((tmp_path / "outputs" / "cache").glob("cells-*.json"))) == 1
+
+
 # The index
 
 

@@ -171,7 +171,9 @@ def test_a_step_on_a_device_never_waits_for_a_value_from_it(
     trainer = SimpleNamespace(global_step=0, should_stop=False)
     monkeypatch.setattr(type(module), "trainer", trainer)
     optimizer = module.configure_optimizers()
-    recorder = Recorder([], 40, lambda iteration: 0.1, lambda: (0.0, 0.0), lambda rows: None, ROOT / "never", loss_limit=1)
+    recorder = Recorder(
+        [], 40, lambda iteration: 0.1, lambda: (0.0, 0.0), lambda rows, *, flush: None, ROOT / "never", loss_limit=1
+    )
     recorder.on_train_start(trainer, module)  # type: ignore[arg-type]
     for batch, _ in zip(running.stream(spec, 0), range(CHECK_EVERY), strict=False):
         loss = module.training_step(batch, 0)

@@ -19,7 +19,7 @@ from clrbench.config import Config
 from clrbench.data.load import load
 from clrbench.errors import ConfigError
 from clrbench.spec import RunSpec, resolve
-from clrbench.store import Record, Result
+from clrbench.store import CHECKPOINT, Record, Result
 from clrbench.training import run as running
 from clrbench.training.console import Console
 from clrbench.training.recorder import Recorder
@@ -153,7 +153,7 @@ def test_a_run_that_dies_around_its_last_writes_ends_like_an_undisturbed_one(
     _, undisturbed = train(make_config(*SHORT, folder="undisturbed"))
     config = make_config(*SHORT, folder="disturbed")
 
-    def die(self: Record, written: object) -> None:
+    def die(self: Record, written: object, **settings: bool) -> None:
         if step == "write_result" or len(written) == 4:  # type: ignore[arg-type]
             raise KeyboardInterrupt
 
@@ -165,6 +165,20 @@ def test_a_run_that_dies_around_its_last_writes_ends_like_an_undisturbed_one(
     assert result.status == "finished"
     assert rows_without_seconds(record) == rows_without_seconds(undisturbed)
     assert_same_weights(weights_of(config), weights_of(make_config(*SHORT, folder="undisturbed")))
+
+
+@pytest.mark.parametrize("left", [0, 1000], ids=["nothing", "a part"])
+def test_a_run_of_whose_checkpoint_a_failure_of_the_power_left_too_little_begins_anew(
+    make_config: MakeConfig, interrupted_at: Callable[..., Any], left: int
+) -> None:
+    _, undisturbed = train(make_config(*SHORT, folder="undisturbed"))
+    config = make_config(*SHORT, folder="disturbed")
+    with interrupted_at(97):
+        train(config)
+    (checkpoint,) = Path(config.paths.outputs).rglob(CHECKPOINT)
+    checkpoint.write_bytes(checkpoint.read_bytes()[:left])
+    _, record = train(config)
+    assert rows_without_seconds(record) == rows_without_seconds(undisturbed)
 
 
 def test_kill_9_at_random_moments_and_one_more_command_end_like_an_undisturbed_run(

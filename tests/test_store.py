@@ -183,6 +183,12 @@ def test_a_step_of_the_replacement_that_fails_leaves_the_old_file_and_nothing_el
     assert names(tmp_path) == ["file"]
 
 
+def test_nothing_waits_for_the_disk_where_kills_alone_are_to_be_survived(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda file: pytest.fail("waited"))
+    write_text(tmp_path / "file", "new", flush=False)
+    assert (tmp_path / "file").read_text() == "new"
+
+
 KILLED_BETWEEN_WRITE_AND_RENAME = """
 import os, signal, sys
 from pathlib import Path

@@ -94,14 +94,14 @@ class Record:
             raise _damaged(path, "no keys")
         return loaded
 
-    def write_evaluations(self, rows: Sequence[Evaluation]) -> None:
-        """Write evals.csv, whole: a kill leaves the old rows or the new ones."""
+    def write_evaluations(self, rows: Sequence[Evaluation], *, flush: bool = True) -> None:
+        """Write evals.csv, whole: a kill leaves the old rows or the new ones; flush: so does a failure of the power."""
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
         table.writerow(field.name for field in fields(Evaluation))
         # Not astuple, which copies deeply: a run of many evaluations writes all of them again at each.
         table.writerows(vars(row).values() for row in rows)
-        write_text(self.folder / "evals.csv", text.getvalue())
+        write_text(self.folder / "evals.csv", text.getvalue(), flush=flush)
 
     def write_result(self, result: Result) -> None:
         """Write result.json, which ends the record."""

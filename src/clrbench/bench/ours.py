@@ -20,11 +20,16 @@ from clrbench.training.lean import Console, train
 
 def configure(conf: Path, images: Path, block: int, *choices: str) -> Config:
     """The configuration of a training of BLOCKS blocks on the .npz file `images`, with further choices of conf/."""
-    form.register()
     lengths = [f"iterations={BLOCKS * block}", f"trainer.evaluate_every={block}", "policy.step_size=2000"]
     data = ["data=npz", f"data.path={images}", "data.split=paper", f"paths.outputs={images.parent}"]
+    return composed(conf, *data, *lengths, "tracking.wandb=disabled", *choices)
+
+
+def composed(conf: Path, *choices: str) -> Config:
+    """The configuration of `choices` of conf/."""
+    form.register()
     with initialize_config_dir(str(conf), version_base="1.3"):
-        return form.checked(compose("config", [*data, *lengths, "tracking.wandb=disabled", *choices]))
+        return form.checked(compose("config", list(choices)))
 
 
 def spec_of(config: Config) -> RunSpec:

@@ -6,12 +6,16 @@ import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from statistics import median
 
+from clrbench.bench import ours
 from clrbench.bench.command import own_folder, seconds_of
+from clrbench.bench.evaluation import evaluator
 from clrbench.bench.figure import Figure, Goal
 from clrbench.bench.sizes import Sizes
 from clrbench.bench.timing import alternate
 from clrbench.store import records
+from clrbench.training import feed
 
 GOAL, NEAR_IDEAL = Goal(1.6, is_minimum=True), Goal(1.15, is_minimum=False)
 WAYS = {
@@ -28,8 +32,8 @@ def measure(conf: Path, folder: Path, sizes: Sizes) -> list[Figure]:
     found = alternate("sweep", ways, sizes.sweeps)
     in_turn, by_workers = found.values()
     ratios = [slow / fast for slow, fast in zip(in_turn, by_workers, strict=True)]
-    long = f"sweep of {sizes.long_sweep} runs / its training, shared by the workers"
-    times = alternate("sweep", {long: partial(_times_its_training, train, folder, sizes)}, 1)
+    long = f"sweep of {sizes.long_sweep} runs / its training and evaluations, shared by the workers"
+    times = alternate("sweep", {long: partial(_times_its_computing, conf, train, folder, sizes)}, 1)
     return [
         *(Figure(name, "s", found[name]) for name in WAYS),
         Figure("runs an hour, workers / in turn", "times", ratios, GOAL),
@@ -43,14 +47,23 @@ def _seconds(train: Path, folder: Path, sizes: Sizes, options: Sequence[str]) ->
     return seconds
 
 
-def _times_its_training(train: Path, folder: Path, sizes: Sizes) -> float:
-    """How many times as long a sweep takes as if its workers did nothing but train; tracked as for one without an account."""
+def _times_its_computing(conf: Path, train: Path, folder: Path, sizes: Sizes) -> float:
+    """How many times as long a sweep takes as if its workers did nothing but compute; tracked as for one without an account."""
     workers = os.cpu_count() or 1
     seeds = sizes.long_sweep // len(POLICIES)
-    cells = [f"policy={','.join(POLICIES)}", f"seed=range(1,{seeds + 1})", f"iterations={sizes.short_iterations}"]
+    length = f"iterations={sizes.short_iterations}"
+    cells = [f"policy={','.join(POLICIES)}", f"seed=range(1,{seeds + 1})", length]
     options = [f"hydra.launcher.n_jobs={workers}", "tracking.wandb=offline"]
     seconds, training = _swept(train, folder, sizes.long_sweep, [*cells, *options])
-    return seconds * workers / training
+    return seconds * workers / (training + sizes.long_sweep * _seconds_of_evaluations(conf, folder, sizes, length))
+
+
+def _seconds_of_evaluations(conf: Path, folder: Path, sizes: Sizes, length: str) -> float:
+    """All evaluations of one run, in one thread: a record's seconds leave them out."""
+    config = ours.composed(conf, length, "trainer.threads=1", f"paths.outputs={folder}")
+    spec = ours.spec_of(config)
+    once = evaluator(spec, feed.evaluated(spec))
+    return len(spec.evaluation_points) * median(once() for _ in range(sizes.repetitions))
 
 
 def _swept(train: Path, folder: Path, runs: int, arguments: Sequence[str]) -> tuple[float, float]:

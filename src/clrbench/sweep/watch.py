@@ -1,6 +1,7 @@
 """The live view of a sweep, read off the records: a line a running job, what is done and left, and the time left."""
 
 import threading
+import time
 from collections.abc import Sequence
 from types import TracebackType
 
@@ -11,11 +12,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from clrbench.store import FINISHED
 from clrbench.sweep.cells import RUNNING, Cell, State, state_of
 
-_EVERY = 0.5
+_EVERY = 0.5  # seconds
+_SHARE = 0.02  # of one core, at most: the workers need all of them, and thousands of runs take long to look at
 
 
 class Watch:
-    """Says each run that ends in a line and, on a terminal, shows those under way; looks at the records twice a second.
+    """Says each run that ends in a line and, on a terminal, shows those under way; looks at the records twice a second,
+    less often where there are thousands.
 
     It needs nothing from the workers but their records, so that it serves every launcher.
     """
@@ -56,8 +59,11 @@ class Watch:
         self._progress.stop()
 
     def _work(self) -> None:
-        while not self._stop.wait(_EVERY):
+        pause = _EVERY
+        while not self._stop.wait(pause):
+            before = time.thread_time()
             self._look()
+            pause = max(_EVERY, (time.thread_time() - before) / _SHARE)
 
     def _look(self) -> None:
         done = sum(cell.iterations for cell in self._cells) - sum(cell.iterations for cell in self._left)

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytorch_lightning as pl
 import torch
@@ -13,6 +13,14 @@ from clrbench.files import replacing
 from clrbench.store import Evaluation
 
 CHECK_EVERY = 50
+_FLUSH_EVERY = 1.0  # seconds: to wait for the disk takes longer than a short run's evaluation
+
+
+class OnEvaluation(Protocol):
+    """Takes all evaluations so far; flush: what it writes shall outlive a failure of the power."""
+
+    def __call__(self, rows: list[Evaluation], *, flush: bool) -> None:
+        """At each evaluation."""
 
 
 class Recorder(pl.Callback):
@@ -28,7 +36,7 @@ class Recorder(pl.Callback):
         iterations_per_epoch: int,
         rate: Callable[[int], float],
         evaluate: Callable[[], tuple[float, float]],
-        on_evaluation: Callable[[list[Evaluation]], None],
+        on_evaluation: OnEvaluation,
         checkpoint: Path,
         loss_limit: float,
     ) -> None:
@@ -38,7 +46,7 @@ class Recorder(pl.Callback):
         self._points, self._per_epoch, self._rate = frozenset(points), iterations_per_epoch, rate
         self._evaluate, self._on_evaluation = evaluate, on_evaluation
         self._checkpoint, self._loss_limit = checkpoint, loss_limit
-        self._seconds, self._since = 0.0, 0.0
+        self._seconds, self._since, self._flushed = 0.0, 0.0, -math.inf
         self._loss, self._batches = torch.zeros((), dtype=torch.float64), 0
 
     @property
@@ -86,8 +94,9 @@ class Recorder(pl.Callback):
                 self.rows.append(row)
                 self._loss.zero_()
                 self._batches = 0
-                self._save(trainer)
-                self._on_evaluation(self.rows)
+                flush = self._is_flush_due()
+                self._save(trainer, flush)
+                self._on_evaluation(self.rows, flush=flush)
         self._since = time.perf_counter()
 
     def _stop_if_diverged(self, trainer: pl.Trainer, loss: float, which: str) -> bool:
@@ -97,11 +106,18 @@ class Recorder(pl.Callback):
         trainer.should_stop = True
         return True
 
-    def _save(self, trainer: pl.Trainer) -> None:
+    def _is_flush_due(self) -> bool:
+        now = time.monotonic()
+        if now - self._flushed < _FLUSH_EVERY:
+            return False
+        self._flushed = now
+        return True
+
+    def _save(self, trainer: pl.Trainer, flush: bool) -> None:
         if not trainer.is_global_zero:
             trainer.save_checkpoint(self._checkpoint)  # takes part, but only the first process writes
             return
-        with replacing(self._checkpoint) as partial:
+        with replacing(self._checkpoint, flush=flush) as partial:
             trainer.save_checkpoint(partial)
 
     def state_dict(self) -> dict[str, Any]:

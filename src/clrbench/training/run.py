@@ -1,9 +1,11 @@
 """One run, from its configuration to its record."""
 
+import contextlib
 import os
+import pickle
 import signal
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -31,7 +33,7 @@ from clrbench.training.evaluation import evaluate
 from clrbench.training.feed import evaluated, stream
 from clrbench.training.module import Classifier
 from clrbench.training.quiet import quiet
-from clrbench.training.recorder import Recorder
+from clrbench.training.recorder import OnEvaluation, Recorder
 
 _DEFAULT_THREADS = torch.get_num_threads()
 PRECISIONS: dict[str, Any] = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
@@ -139,7 +141,7 @@ def _follow(run: Run, console: Console) -> None:
     set_threads(run.spec)
     module = build(run.spec)
     start = _resumable_iteration(run.checkpoint)
-    recorder = _recorder(run, module, lambda rows: None)
+    recorder = _recorder(run, module, lambda rows, *, flush: None)
     with quiet():
         _train(run, module, start, [CyclicLR(run.spec.schedule), recorder])
 
@@ -169,11 +171,10 @@ def set_threads(spec: RunSpec) -> None:
 
 
 def _resumable_iteration(checkpoint: Path) -> int:
-    """The iteration of the checkpoint that an interrupted run left, 0 where there is none."""
-    if not checkpoint.is_file():
-        return 0
-    iteration: int = torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"]
-    return iteration
+    """The iteration of the checkpoint that an interrupted run left, 0 where there is none that can be read."""
+    with contextlib.suppress(FileNotFoundError, EOFError, RuntimeError, pickle.UnpicklingError):  # a failure of the power leaves parts
+        return int(torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"])
+    return 0
 
 
 def _fit(run: Run, claim: Claim, module: Classifier, start: int, mirror: WandbMirror, console: Console) -> Result:
@@ -195,7 +196,7 @@ def _fit(run: Run, claim: Claim, module: Classifier, start: int, mirror: WandbMi
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         return _result(run, recorder, store.FAILED, f"{reason} (traceback in {run.log})")
     # Once more, for a run that was killed behind its last checkpoint.
-    on_evaluation(recorder.rows)
+    on_evaluation(recorder.rows, flush=True)
     if recorder.diverged:
         return _result(run, recorder, store.DIVERGED, recorder.diverged)
     with replacing(run.weights) as partial_file:
@@ -212,7 +213,7 @@ def _train(run: Run, module: Classifier, start: int, callbacks: list[pl.Callback
     trainer(run.spec, module, callbacks).fit(module, stream(run.spec, start), ckpt_path=checkpoint, weights_only=True)
 
 
-def _recorder(run: Run, module: Classifier, on_evaluation: Callable[[list[Evaluation]], None]) -> Recorder:
+def _recorder(run: Run, module: Classifier, on_evaluation: OnEvaluation) -> Recorder:
     spec = run.spec
     return Recorder(
         points=spec.evaluation_points,
@@ -225,9 +226,9 @@ def _recorder(run: Run, module: Classifier, on_evaluation: Callable[[list[Evalua
     )
 
 
-def _on_evaluation(run: Run, claim: Claim, mirror: WandbMirror, rows: list[Evaluation]) -> None:
+def _on_evaluation(run: Run, claim: Claim, mirror: WandbMirror, rows: list[Evaluation], *, flush: bool) -> None:
     claim.check()
-    run.record.write_evaluations(rows)
+    run.record.write_evaluations(rows, flush=flush)
     mirror.evaluations(rows)
 
 

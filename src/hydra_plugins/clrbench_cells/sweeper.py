@@ -90,7 +90,8 @@ class CellSweeper(BasicSweeper):
     def _confs(self) -> dict[str, Path]:
         """The folders of configuration files: the suite's, `main`, and what --config-dir names, `command-line`."""
         assert self.config is not None
-        return {source.provider: Path(source.path) for source in self.config.hydra.runtime.config_sources}
+        # What the code itself registers has no path, which would mean the working directory.
+        return {source.provider: Path(source.path) for source in self.config.hydra.runtime.config_sources if source.path}
 
     @property
     def _conf(self) -> Path:
