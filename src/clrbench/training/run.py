@@ -172,7 +172,7 @@ def set_threads(spec: RunSpec) -> None:
 
 def _resumable_iteration(checkpoint: Path) -> int:
     """The iteration of the checkpoint that an interrupted run left, 0 where there is none that can be read."""
-    with contextlib.suppress(FileNotFoundError, EOFError, RuntimeError, pickle.UnpicklingError):  # a failure of the power leaves parts
+    with contextlib.suppress(FileNotFoundError, EOFError, RuntimeError, pickle.UnpicklingError):  # a power failure
         return int(torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"])
     return 0
 
