@@ -123,6 +123,12 @@ def test_shipped_and_own_runs_are_advised_on_separately(tmp_path: Path) -> None:
     assert [(found.source, found.choice) for found in advice(tmp_path)] == [("evidence", KEEP), ("runs", CYCLE)]
 
 
+def test_a_data_set_without_runs_is_answered_with_those_that_have_some(tmp_path: Path) -> None:
+    write_arm(tmp_path, "fixed", BASE)
+    (found,) = advise(arms_of(read_runs(tmp_path)[0]), "cifar", "cifar10_full")
+    assert found.because == ["no run of cifar10_full on cifar; there are runs of cifar10_full on cifar10"]
+
+
 def test_the_command_says_how_to_begin_where_there_are_no_runs(tmp_path: Path) -> None:
     command = [sys.executable, ROOT / "scripts" / "advise.py", "mnist", "small_cnn", "--results", tmp_path]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

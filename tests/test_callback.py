@@ -377,3 +377,37 @@ def test_the_optimizer_is_let_go_after_an_error():
     module.optimizer.param_groups[0]["lr"] = 3.0
     module.optimizer.step()
     assert module.optimizer.param_groups[0]["lr"] == 3.0
+
+
+# ---------------------------------------------------------------------------------------------- a loop without a Trainer
+
+
+def rates_in_a_loop(optimizer, steps):
+    rates = []
+    for _ in range(steps):
+        rates.append([group["lr"] for group in optimizer.param_groups])
+        optimizer.step()
+    return rates
+
+
+def test_a_loop_of_ones_own_gets_the_rates_of_the_schedule():
+    optimizer = two_groups(nn.Linear(2, 1))
+    triangular2().attach(optimizer)
+    assert rates_in_a_loop(optimizer, 12) == [[rate, 2 * rate] for rate in RATES(np.arange(12))]
+
+
+def test_a_loop_of_ones_own_goes_on_in_the_middle_of_a_cycle():
+    before = triangular2()
+    optimizer = sgd(nn.Linear(2, 1))
+    before.attach(optimizer)
+    rates_in_a_loop(optimizer, 5)
+    optimizer = sgd(nn.Linear(2, 1))
+    triangular2().attach(optimizer, *before.state_dict()["iterations"])
+    assert rates_in_a_loop(optimizer, 3) == [[rate] for rate in RATES(np.arange(5, 8))]
+
+
+def test_a_training_takes_over_from_a_loop():
+    module, callback = Plain(), triangular2()
+    callback.attach(sgd(nn.Linear(2, 1)))
+    fit(module, callback)
+    assert rates_of(module) == RATES(np.arange(12)).tolist()

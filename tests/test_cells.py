@@ -30,6 +30,7 @@ from clrbench.sweep.plan import hours_left, iterations_left, pace, plan_table
 RESULT = Result(
     run_id="r", name="a", experiment="e", data="digits", model="small_cnn", policy="fixed", seed=1, status="finished",
     iterations=100, test_accuracy=90.0, test_loss=0.3, seconds=2.0, images_per_second=50.0, versions={}, commit="", host="",
+    step_id="e1",
 )  # fmt: skip
 ROW = Evaluation(iteration=40, epoch=1, lr=0.1, train_loss=1, test_loss=1, test_accuracy=50, seconds=1)
 MakeCell = Callable[..., Cell]
@@ -43,8 +44,7 @@ def make_cell(tmp_path: Path) -> MakeCell:
             invalid_record(tmp_path / "results", "e", (name,)),
             Record(run_folder(tmp_path / "results", "e", name)),
             run_folder(tmp_path / "outputs", "e", name),
-            "digits",
-            "small_cnn",
+            "e1",
             100,
             error,
         )
@@ -141,7 +141,8 @@ def test_the_plan_lists_each_cell_with_its_state_what_is_left_and_the_hours(
 ) -> None:
     monkeypatch.setattr("clrbench.sweep.plan.host", lambda: "this machine")
     end(make_cell("a"), seconds=3600.0, host="this machine")
-    end(make_cell("slow"), seconds=36000.0, host="another")
+    end(make_cell("elsewhere"), seconds=36000.0, host="another")
+    end(make_cell("deeper"), seconds=72000.0, host="this machine", step_id="e2")
     interrupt(make_cell("b"))
     cells = [make_cell("a"), make_cell("b"), make_cell("c", error="bad [value]")]
     console = Console(width=160)
@@ -158,7 +159,7 @@ def test_the_plan_lists_each_cell_with_its_state_what_is_left_and_the_hours(
 
 
 def test_hours_are_unknown_where_no_run_of_the_kind_has_been_measured_here(make_cell: MakeCell) -> None:
-    assert hours_left(make_cell(), state_of(make_cell()), {("mnist", "small_cnn"): 1.0}) is None
+    assert hours_left(make_cell(), state_of(make_cell()), {"e2": 1.0}) is None
 
 
 def test_planning_starts_nothing_and_writes_nothing_but_its_cache(tmp_path: Path) -> None:

@@ -41,6 +41,9 @@ def test_a_sweep_goes_on_after_a_bad_run_ends_with_a_table_and_tells_in_its_exit
     assert sorted(names) == ["exp", "fixed", "invalid", "invalid"]
     table = [line for line in done.stdout.splitlines() if line.startswith("│")]
     assert [re.findall(r"\w+", line)[0] for line in table] == ["fixed", "exp"]
+    assert re.search(
+        r"^(fixed|exp) is ahead of (fixed|exp) by \+\d+\.\d\d points, n = 1 common seeds$", done.stdout, re.MULTILINE
+    )
 
 
 @pytest.mark.parametrize(
@@ -50,7 +53,9 @@ def test_a_sweep_goes_on_after_a_bad_run_ends_with_a_table_and_tells_in_its_exit
         ("policy.gama=0.9", "policy.gama is no key"),
         ("seed=first", "seed=first: Value 'first' of type 'str' could not be converted to Integer"),
         ("bounds.max_lr=0.001", "bounds.max_lr=0.001 is not above bounds.base_lr=0.002: raise it"),
+        ("seed=1,2", "seed=1,2 are several values: add -m to sweep over them"),
         ("iterations=0", "iterations=0 is not a length"),
+        ("data.path=mine.npz", "data.path=mine.npz is not read by data=digits: take data=npz"),
         ("policy.window=square", "window=square is impossible: it must be one of triangular, parabolic, hann"),
     ],
 )

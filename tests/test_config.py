@@ -305,7 +305,6 @@ INDIFFERENT = [
     "paths.data=elsewhere",
     "paths.results=elsewhere",
     "paths.outputs=elsewhere",
-    "data.path=elsewhere",
     "data.download=false",
     "trainer.threads=3",
     "trainer.evaluate_every=7",
@@ -339,6 +338,21 @@ def test_no_two_of_these_changes_give_the_same_run_id():
 @pytest.mark.parametrize("override", INDIFFERENT)
 def test_the_run_id_does_not_depend_on_what_leaves_the_numbers_alone(override):
     assert with_value(override).run_id == resolved().run_id
+
+
+@pytest.mark.parametrize("override", ["policy=fixed", "seed=2", "iterations=100", "bounds.max_lr=0.02", "scale=0.5"])
+def test_runs_that_differ_in_rates_and_lengths_take_equally_long_steps(override):
+    assert resolved(override).step_id == resolved().step_id
+
+
+@pytest.mark.parametrize("override", ["model.net.width=8", "data.batch_size=64", "trainer.precision=bfloat16", "optimizer=adam"])
+def test_runs_that_compute_something_else_are_measured_apart(override):
+    assert resolved(override).step_id != resolved().step_id
+
+
+def test_the_run_id_does_not_depend_on_where_the_data_lie():
+    ids = {resolved("data=npz", "data.name=mine", f"data.path={path}").run_id for path in ("here.npz", "there.npz")}
+    assert len(ids) == 1
 
 
 def test_the_run_id_depends_on_the_contents_of_the_data():

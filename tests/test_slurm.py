@@ -231,6 +231,20 @@ def test_a_run_that_two_machines_of_slurm_share_leaves_the_record_of_one(cluster
         assert [float(value) for value in row] == pytest.approx([float(value) for value in its_like], rel=1e-3)
 
 
+def test_a_sweep_that_slurm_refuses_ends_in_one_line_with_its_reason(tmp_path: Path) -> None:
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="the extra clrbench[slurm] is not installed")
+    for name, does in (("srun", "exit 0"), ("sbatch", "echo 'sbatch: error: invalid partition specified: gpu' >&2; exit 1")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+    command = command_for(tmp_path, *SWEEP, "hydra/launcher=slurm", "hydra.launcher.partition=gpu")
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ.get('PATH', '')}"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (1, "")
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("error: Slurm takes no such jobs: invalid partition specified: gpu: mend hydra.launcher.KEY=")
+    assert not (tmp_path / "results").exists()
+
+
 @pytest.mark.parametrize("exchanges_files", [True, False], ids=["a local disk", "a network share"])
 def test_a_run_whose_holder_died_on_another_machine_is_taken_over_after_a_lease(
     exchanges_files: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

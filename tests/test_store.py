@@ -85,6 +85,7 @@ def test_result_json_has_the_documented_keys(tmp_path):
     assert list(json.loads((tmp_path / "result.json").read_text())) == [
         *("run_id", "name", "experiment", "data", "model", "policy", "seed", "status", "iterations"),
         *("test_accuracy", "test_loss", "seconds", "images_per_second", "versions", "commit", "host", "reason", "device"),
+        "step_id",
     ]
 
 

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from conftest import RESULT
 
+from clrbench.analysis.decomposition import in_words, leads
 from clrbench.analysis.runs import OWN, arms_of, run_of
 from clrbench.analysis.stats import half_width
 from clrbench.analysis.summary import summarize as summarize_arms
@@ -90,6 +91,31 @@ def test_the_speed_up_is_over_the_fixed_rate_of_the_same_seed_and_never_is_infin
     assert (rows["fixed"]["to_fixed"], rows["fixed"]["speed_up"]) == (None, None)
     shown = summary_table(summarize(made), "")
     assert [column.header for column in shown.columns][-3:-1] == ["to fixed", "speed-up"]
+
+
+def test_the_best_arm_is_held_against_each_other_one_by_the_seeds_that_both_have(tmp_path: Path) -> None:
+    accuracies = {"fixed": (80.0, 82.0, 84.0), "exp": (83.0, 84.0, 85.0), "triangular": (84.0, 86.0, 89.0), "hann": (99.0,)}
+    arms = arms_of(
+        run
+        for policy, values in accuracies.items()
+        for seed, accuracy in enumerate(values)
+        for run in run_of(record(tmp_path, name=policy, policy=policy, seed=seed, test_accuracy=accuracy), OWN)
+    )
+    told = {other.policy: (best.policy, differences) for best, other, differences in leads(arms)}
+    # hann has the highest mean, but of one seed.
+    assert told == {
+        "fixed": ("triangular", [4.0, 4.0, 5.0]),
+        "exp": ("triangular", [1.0, 2.0, 4.0]),
+        "hann": ("triangular", [-15.0]),
+    }
+    # t(0.975, 2 degrees of freedom) = 4.3027, standard error = 1 / 3
+    assert in_words([4.0, 4.0, 5.0]) == "+4.33 points [+2.90, +5.77], n = 3 common seeds"
+    assert in_words([-15.0]) == "-15.00 points, n = 1 common seeds"
+
+
+def test_an_arm_alone_and_arms_of_other_data_have_no_lead(tmp_path: Path) -> None:
+    made = [record(tmp_path, name="a"), record(tmp_path, name="b", data="mnist")]
+    assert leads(arms_of(run for each in made for run in run_of(each, OWN))) == []
 
 
 def test_the_table_shows_failures_only_where_there_are_any(tmp_path: Path) -> None:

@@ -3,11 +3,20 @@
 import difflib
 import re
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 Compose = Callable[[Sequence[str]], DictConfig]
+# What other libraries call it, and how it is said here.
+_ELSEWHERE = {
+    **dict.fromkeys(("epochs", "max_epochs"), "iterations='4 epochs'"),
+    **dict.fromkeys(("steps", "max_steps"), "iterations=4000"),
+    **dict.fromkeys(("lr", "learning_rate"), "bounds.base_lr=0.001 bounds.max_lr=0.006"),
+    **dict.fromkeys(("mode", "scheduler"), "policy=triangular2"),
+}
+_OWN_DATA = "; your own are data=npz data.path=FILE, or data=imagefolder data.path=FOLDER"
 
 
 def in_one_line(error: Exception, overrides: Sequence[str], compose: Compose) -> str:
@@ -15,9 +24,15 @@ def in_one_line(error: Exception, overrides: Sequence[str], compose: Compose) ->
     text = f"{error}\n{error.__cause__ or ''}"
     if match := re.search(r"Could not override '([\w.@/]+)'", text):
         return _unknown_key(match[1], _composed_without_values(overrides, compose))
-    if match := re.search(r"Could not find '([\w/]+)/([^/']+)'\n\nAvailable options in '[\w/]+':\n((?:\t.*\n?)+)", text):
-        group, choice, options = match.groups()
-        return f"{group}={choice} is unknown: choose one of {', '.join(options.split())}"
+    if match := re.search(r"Could not find '([^']+)'\n\nAvailable options in '([\w/]+)':\n((?:\t.*\n?)+)", text):
+        chosen, group, options = match.groups()
+        choice = chosen.removeprefix(f"{group}/")
+        return f"{group}={choice} is unknown: choose one of {', '.join(options.split())}{_OWN_DATA if group == 'data' else ''}"
+    if match := re.search(r"Ambiguous value for argument '([^=']+)=(.*)'", text):
+        key, values = match.groups()
+        return f"{key}={values} are several values: add -m to sweep over them, or write {key}=[{values}] for a list"
+    if match := re.search(r"Error parsing override '(.*)'\nmissing EQUAL", text):
+        return f"{match[1]!r} is not KEY=VALUE: put a value with a space in quotes, as in iterations='4 epochs'"
     if match := re.search(r"Error merging override (\S+)\n(.*)", text):
         return f"{match[1]}: {match[2]}"
     return "; ".join(line.strip() for line in text.splitlines() if line.strip())
@@ -37,5 +52,20 @@ def _unknown_key(key: str, config: DictConfig) -> str:
     node = OmegaConf.select(config, parent) if parent else config
     allowed = sorted(map(str, node)) if isinstance(node, DictConfig) else []
     close = difflib.get_close_matches(name, allowed, 1)
-    hint = f"did you mean {'.'.join(filter(None, (parent, close[0])))}? " if close else ""
+    meant = _ELSEWHERE.get(name) or (".".join(filter(None, (parent, close[0]))) if close else _like(name, config))
+    hint = f"did you mean {meant}? " if meant else ""
     return f"{key} is no key: {hint}{parent or 'the configuration'} has {', '.join(allowed)}"
+
+
+def _like(name: str, config: DictConfig) -> str | None:
+    """The key, wherever it lies, whose last part is most like `name`."""
+    keys = {key.rpartition(".")[2]: key for key in reversed(_keys(OmegaConf.to_container(config), ""))}
+    close = difflib.get_close_matches(name, keys, 1, cutoff=0.8)
+    return keys[close[0]] if close else None
+
+
+def _keys(node: Any, prefix: str) -> list[str]:
+    """All keys below `node` that hold a value of their own, not that of another key."""
+    if isinstance(node, dict):
+        return [key for name, value in node.items() for key in _keys(value, f"{prefix}.{name}" if prefix else str(name))]
+    return [] if isinstance(node, str) and node.startswith("${") else [prefix]

@@ -167,6 +167,10 @@ def checked(composed: DictConfig) -> Config:
         raise ConfigError(
             "data.sources=[] is empty: name at least one of digits, npz, torchvision, imagefolder, datamodule, stream"
         )
+    if config.data.path and not {"npz", "imagefolder", "stream"} & set(config.data.sources):
+        raise ConfigError(
+            f"data.path={config.data.path} is not read by data={config.data.name}: take data=npz or data=imagefolder with it"
+        )
     if config.bounds.times != 1 and config.bounds.origin == "given":
         raise ConfigError(
             f"bounds.times={config.bounds.times:g} goes with bounds=range_test: set base_lr and max_lr themselves"

@@ -71,7 +71,15 @@ class RunSpec:
     @cached_property
     def run_id(self) -> str:
         """Ten hexadecimal digits that stand for the identity."""
-        return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:10]
+        return _digits(self.identity)
+
+    @property
+    def step_id(self) -> str:
+        """Ten hexadecimal digits that stand for what a step computes: with the same ones, steps take the same time here."""
+        trainer = self.config.trainer
+        devices = (trainer.accelerator, trainer.processes, trainer.threads)
+        parts = ("data", "batch_size", "model", "optimizer", "precision")
+        return _digits([*(self.identity[part] for part in parts), trainer.compile, *devices])
 
     @property
     def name(self) -> str:
@@ -107,6 +115,10 @@ class RunSpec:
         typed = {"overrides": told(overrides)} if overrides else {}
         images = {"training": len(self.indices), "evaluated": len(self.evaluated), "classes": self.data.images.classes}
         return OmegaConf.to_yaml({**shown, **typed, "images": images, "run_id": self.run_id, "identity": self.identity})
+
+
+def _digits(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
 
 
 def told(overrides: Sequence[str]) -> list[str]:

@@ -48,7 +48,7 @@ class Evaluation:
 class Result:
     """result.json. test_accuracy (percent) and test_loss are those at the end of the budget, None unless it was reached.
 
-    reason says why a run did not finish.
+    reason says why a run did not finish; runs with the same step_id compute the same in each step.
     """
 
     run_id: str
@@ -69,6 +69,7 @@ class Result:
     host: str
     reason: str | None = None
     device: str = "cpu"
+    step_id: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from clrbench.analysis import stats
-from clrbench.analysis.decomposition import paired
+from clrbench.analysis.decomposition import best_of, in_words, paired
 from clrbench.analysis.readings import cycle_ends
 from clrbench.analysis.runs import SOURCES, Arm
 from clrbench.analysis.verdicts import ALPHA
@@ -54,11 +54,16 @@ def advise(arms: Sequence[Arm], data: str, model: str) -> list[Advice]:
         for key in sorted({(arm.source, arm.experiment) for arm in own}, key=lambda key: (SOURCES.index(key[0]), key[1]))
     ]
     found = [_advice(group, data, model) for group in groups]
-    return found or [Advice(data, model, UNKNOWN, [f"no run of {model} on {data}"], command=_first_command(data, model))]
+    return found or [Advice(data, model, UNKNOWN, [_no_run(arms, data, model)], command=_first_command(data, model))]
+
+
+def _no_run(arms: Sequence[Arm], data: str, model: str) -> str:
+    others = sorted({" on ".join(reversed(arm.task)) for arm in arms})
+    return f"no run of {model} on {data}" + (f"; there are runs of {', '.join(others)}" if others else "")
 
 
 def _advice(arms: Sequence[Arm], data: str, model: str) -> Advice:
-    fixed, best = _best(arms, _is_fixed), _best(arms, _is_cyclical)
+    fixed, best = best_of(list(filter(_is_fixed, arms))), best_of(list(filter(_is_cyclical, arms)))
     about: dict[str, Any] = {"data": data, "model": model, "source": arms[0].source, "experiment": arms[0].experiment}
     if fixed is None and (beside := deviations(arms)):
         return _bounds_advice(about, beside)
@@ -101,20 +106,8 @@ def _bounds_advice(about: Mapping[str, Any], beside: Sequence[Deviation]) -> Adv
 def _cost(deviation: Deviation) -> str:
     arm, differences = deviation.arm, deviation.differences
     ended = [f"{count} of {len(arm.runs)} runs {status}" for status in (DIVERGED, FAILED) if (count := arm.count(status))]
-    told = [_difference(differences)] if differences else []
+    told = [in_words(differences)] if differences else []
     return f"with {deviation.times:g} times these bounds: {', '.join([*told, *ended])}"
-
-
-def _difference(differences: Sequence[float]) -> str:
-    bounds = stats.interval(differences)
-    spread = "" if bounds is None else f" [{bounds[0]:+.2f}, {bounds[1]:+.2f}]"
-    return f"{fmean(differences):+.2f} points{spread}, n = {len(differences)} common seeds"
-
-
-def _best(arms: Sequence[Arm], kind: Callable[[Arm], bool]) -> Arm | None:
-    """The arm with the highest mean accuracy among those of a kind with the most seeds."""
-    able = [arm for arm in arms if arm.accuracies and kind(arm)]
-    return max(able, key=lambda arm: (len(arm.accuracies), fmean(arm.accuracies.values())), default=None)
 
 
 def _is_fixed(arm: Arm) -> bool:
@@ -160,7 +153,7 @@ def _because(arms: Sequence[Arm], best: Arm, fixed: Arm, differences: Sequence[f
         f"the best fixed rate, {fixed.label}, {describe(fixed)}: {_mean(fixed)} after {fixed.iterations:,} iterations",
     ]
     if differences:
-        said.append(f"gain {_difference(differences)}")
+        said.append(f"gain {in_words(differences)}")
     said.append(f"it rests on the best of {rivals[0]} cyclical arms and of {rivals[1]} fixed rates, chosen on these same runs")
     if choice == UNKNOWN:
         said.append(f"the difference is not settled: at least {len(SEEDS)} common seeds are needed, or a larger difference")

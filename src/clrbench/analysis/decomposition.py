@@ -1,4 +1,7 @@
-"""Why CLR wins, if it does: what a higher rate, its decline and its cycles add, one after another (experiment=controls)."""
+"""What an arm gains over another by paired differences: the best one over the others, and change after change why CLR wins.
+
+The changes, a higher rate, its decline and its cycles, are those of experiment=controls.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -41,3 +44,27 @@ def decompose(arms: Sequence[Arm]) -> list[Step]:
 def paired(treatment: Mapping[int, float], control: Mapping[int, float]) -> list[float]:
     """The differences over the seeds that both have."""
     return [value - control[seed] for seed, value in treatment.items() if seed in control]
+
+
+def leads(arms: Sequence[Arm]) -> list[tuple[Arm, Arm, list[float]]]:
+    """The best arm of each data set and model, each other one, and the differences between them over common seeds."""
+    found = []
+    for task in dict.fromkeys(arm.task for arm in arms):
+        rivals = [arm for arm in arms if arm.task == task]
+        best = best_of(rivals)
+        if best is not None:
+            found += [(best, arm, paired(best.accuracies, arm.accuracies)) for arm in rivals if arm is not best]
+    return [lead for lead in found if lead[2]]
+
+
+def best_of(arms: Sequence[Arm]) -> Arm | None:
+    """The arm with the highest mean accuracy among those with the most seeds."""
+    able = [arm for arm in arms if arm.accuracies]
+    return max(able, key=lambda arm: (len(arm.accuracies), fmean(arm.accuracies.values())), default=None)
+
+
+def in_words(differences: Sequence[float]) -> str:
+    """Their mean in percentage points, its 95% interval, and of how many seeds."""
+    bounds = interval(differences)
+    spread = "" if bounds is None else f" [{bounds[0]:+.2f}, {bounds[1]:+.2f}]"
+    return f"{fmean(differences):+.2f} points{spread}, n = {len(differences)} common seeds"

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from clrbench.analysis.advice import Advice
+from clrbench.analysis.decomposition import in_words, leads
 from clrbench.analysis.runs import Run, arms_of
 from clrbench.analysis.summary import summarize
 from clrbench.analysis.verdicts import FAILS, HOLDS, Verdict, judge_all
@@ -21,8 +22,11 @@ _COLOURS = {HOLDS: "green", FAILS: "red"}
 
 
 def print_summary(console: Console, title: str, runs: Sequence[Run], conf: Path, results: Path) -> None:
-    """What a sweep ends with: a row an arm, and the verdict on each claim of the paper that its runs bear on."""
-    console.print(summary_table(summarize(arms_of(runs)), title))
+    """What a sweep ends with: a row an arm, the best one's lead, and the verdict on each claim that its runs bear on."""
+    arms = arms_of(runs)
+    console.print(summary_table(summarize(arms), title))
+    for best, other, differences in leads(arms):
+        console.print(escape(f"{best.label} is ahead of {other.label} by {in_words(differences)}"))
     told = [verdict for verdict in judge_all(runs, conf, results) if any(verdict.source == run.source for run in runs)]
     if told:
         console.print(verdict_table(told))

@@ -24,8 +24,7 @@ class Cell:
     invalid: Record
     record: Record = _NOWHERE
     work: Path = Path()
-    data: str = ""
-    model: str = ""
+    step_id: str = ""
     iterations: int = 0
     error: str | None = None
 

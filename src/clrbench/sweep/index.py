@@ -75,8 +75,7 @@ class CellIndex:
             invalid_record(Path(self._paths.results), known["experiment"], overrides),
             Record(run_folder(Path(self._paths.results), *folder)),
             run_folder(Path(self._paths.outputs), *folder),
-            known["data_name"],
-            known["model"],
+            known["step_id"],
             known["iterations"],
         )
 
@@ -102,8 +101,7 @@ class CellIndex:
         return {
             "experiment": config.experiment,
             "name": spec.name,
-            "data_name": config.data.name,
-            "model": config.model.name,
+            "step_id": spec.step_id,
             "iterations": spec.iterations,
             "data": data,
             "data_key": self._key_of_data(data),

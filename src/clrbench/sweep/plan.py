@@ -14,18 +14,18 @@ from clrbench.errors import ClrbenchError
 from clrbench.store import FINISHED, records
 from clrbench.sweep.cells import Cell, State, state_of
 
-Pace = Mapping[tuple[str, str], float]
+Pace = Mapping[str, float]
 
 
 def pace(results: Path) -> Pace:
-    """Seconds an iteration of each (data, model), the median over the runs that finished on a machine of this kind."""
+    """Seconds an iteration by step_id: the median over the runs that finished on a machine of this kind."""
     here = host()
-    seconds: dict[tuple[str, str], list[float]] = defaultdict(list)
+    seconds: dict[str, list[float]] = defaultdict(list)
     for record in (record for experiment in sorted((results / "runs").glob("*")) for record in records(experiment)):
         with contextlib.suppress(ClrbenchError):  # a damaged record measures nothing
             result = record.result()
             if result is not None and result.status == FINISHED and result.host == here:
-                seconds[result.data, result.model].append(result.seconds / result.iterations)
+                seconds[result.step_id].append(result.seconds / result.iterations)
     return {kind: statistics.median(values) for kind, values in seconds.items()}
 
 
@@ -39,7 +39,7 @@ def hours_left(cell: Cell, state: State, speeds: Pace) -> float | None:
     left = iterations_left(cell, state)
     if left == 0:
         return 0.0
-    speed = speeds.get((cell.data, cell.model))
+    speed = speeds.get(cell.step_id)
     return None if speed is None else left * speed / 3600
 
 

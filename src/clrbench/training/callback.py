@@ -17,6 +17,7 @@ class CyclicLR(pl.Callback):
     """Set the learning rate of every parameter group before every optimizer step.
 
         Trainer(callbacks=[CyclicLR("triangular2", base_lr=0.001, max_lr=0.006, step_size=2000)])
+        CyclicLR("triangular2", base_lr=0.001, max_lr=0.006, step_size=2000).attach(optimizer)  # a loop of your own
 
     policy: the name of a policy of `clrbench.schedules`, with its settings; or any function from an array of iterations to
         their rates, without settings.
@@ -34,6 +35,13 @@ class CyclicLR(pl.Callback):
         self._drivers: list[_Driver] = []
         self._resumed_iterations: list[int] = []
 
+    def attach(self, optimizer: Optimizer, iteration: int = 0) -> None:
+        """Drive `optimizer` without a Trainer: each of its steps from now on is an iteration, of which it has made `iteration`.
+
+        To resume, keep `state_dict()["iterations"]`, a number for each optimizer attached.
+        """
+        self._drivers.append(_Driver(self.schedule, optimizer, iteration))
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take over the optimizers; go on counting where a checkpoint left off."""
         if trainer.lr_scheduler_configs:
@@ -44,6 +52,7 @@ class CyclicLR(pl.Callback):
         if not iterations and trainer.global_step:
             iterations = [driver.iteration for driver in self._drivers]  # the trainer fits on
         self._resumed_iterations = []
+        self._release()
         if len(iterations) != len(trainer.optimizers):
             # A checkpoint made without this callback still tells the iteration, if a single optimizer made the steps.
             iterations = [trainer.global_step if len(trainer.optimizers) == 1 else 0] * len(trainer.optimizers)

@@ -274,6 +274,7 @@ def _result(run: Run, recorder: Recorder, status: str, reason: str | None = None
         images_per_second=round(images / recorder.seconds, 1) if recorder.seconds else 0.0,
         **run.environment,
         device=Place.of(config.trainer).name,
+        step_id=spec.step_id,
         reason=reason,
     )
 

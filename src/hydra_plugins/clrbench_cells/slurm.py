@@ -1,5 +1,7 @@
 """The launcher behind `hydra/launcher=slurm`: submitit's tasks, without losing a sweep when one of them is lost."""
 
+import contextlib
+import io
 import subprocess
 import sys
 import time
@@ -41,20 +43,28 @@ class SlurmLauncher(Launcher):
         self._task.setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Run `job_overrides`; what a task returned, or why it could not."""
-        executor = self._executor()
-        state = Singleton.get_state()
+        """Run `job_overrides`; what a task returned, or why it could not. Raises ClrbenchError where Slurm refuses them."""
         tasks = [
-            (list(overrides), "hydra.sweep.dir", index, f"job_id_for_{index}", state)
+            (list(overrides), "hydra.sweep.dir", index, f"job_id_for_{index}", Singleton.get_state())
             for index, overrides in enumerate(job_overrides, initial_job_idx)
         ]
-        jobs = executor.map_array(self._task, *zip(*tasks, strict=True))
+        executor, jobs = self._submitted(tasks)
         try:
             _wait(jobs, lambda index: executor.submit(self._task, *tasks[index]))
         except KeyboardInterrupt:
             subprocess.run(["scancel", *{job.job_id for job in jobs}], check=False)
             raise
         return [_returned(job) for job in jobs]
+
+    def _submitted(self, tasks: Sequence[tuple[Any, ...]]) -> tuple[Any, list[Any]]:
+        try:
+            with contextlib.redirect_stderr(io.StringIO()):  # submitit repeats there what it raises
+                executor = self._executor()
+                return executor, executor.map_array(self._task, *zip(*tasks, strict=True))
+        except RuntimeError as error:
+            reason = "; ".join(line.removeprefix("sbatch: error: ") for line in str(error).splitlines())
+            remedy = "mend hydra.launcher.KEY=..., whose keys hydra/launcher=slurm --cfg hydra shows"
+            raise ClrbenchError(f"Slurm takes no such jobs: {reason}: {remedy}") from None
 
     def _executor(self) -> Any:
         import submitit

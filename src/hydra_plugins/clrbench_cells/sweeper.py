@@ -21,6 +21,7 @@ from rich.markup import escape
 
 from clrbench.claim import clear_claim
 from clrbench.config import PathNames
+from clrbench.errors import ClrbenchError
 from clrbench.range_test.carry import carry_out, look_up
 from clrbench.sweep.cells import RUNNING, Cell, State, state_of
 from clrbench.sweep.index import CellIndex
@@ -137,6 +138,8 @@ class CellSweeper(BasicSweeper):
         assert self.launcher is not None
         try:
             returns = self.launcher.launch([list(cell.overrides) for cell in cells], initial_job_idx=0)
+        except ClrbenchError:
+            raise  # the launcher's own: no attempt of any cell
         except Exception as error:
             self._note_loss(cells, " ".join(str(error).split())[:200])
             return True
