@@ -345,7 +345,9 @@ def test_runs_that_differ_in_rates_and_lengths_take_equally_long_steps(override)
     assert resolved(override).step_id == resolved().step_id
 
 
-@pytest.mark.parametrize("override", ["model.net.width=8", "data.batch_size=64", "trainer.precision=bfloat16", "optimizer=adam"])
+@pytest.mark.parametrize(
+    "override", ["model.net.width=8", "data.batch_size=64", "trainer.precision=bfloat16", "optimizer=adam"]
+)
 def test_runs_that_compute_something_else_are_measured_apart(override):
     assert resolved(override).step_id != resolved().step_id
 
