@@ -129,6 +129,16 @@ def test_a_data_set_without_runs_is_answered_with_those_that_have_some(tmp_path:
     assert found.because == ["no run of cifar10_full on cifar; there are runs of cifar10_full on cifar10"]
 
 
+def test_the_command_repeats_what_was_typed_for_data_of_ones_own(tmp_path: Path) -> None:
+    typed = ["data=npz", "data.path=my images.npz", "data.name=mine", "policy=triangular", "seed=1", "iterations=400"]
+    write_arm(tmp_path, "triangular", BASE, schedule=CYCLES, experiment="adhoc", config={"overrides": typed})
+    (found,) = advice(tmp_path)
+    assert found.command == (
+        "python train.py -m model=cifar10_full data=npz 'data.path=my images.npz' data.name=mine iterations=400 "
+        "policy=fixed,triangular,triangular2,exp_range seed=1,2,3,4,5"
+    )
+
+
 def test_the_command_says_how_to_begin_where_there_are_no_runs(tmp_path: Path) -> None:
     command = [sys.executable, ROOT / "scripts" / "advise.py", "mnist", "small_cnn", "--results", tmp_path]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

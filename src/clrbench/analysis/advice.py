@@ -190,11 +190,17 @@ def _mean(arm: Arm) -> str:
 
 def _command(arm: Arm, data: str, model: str) -> str:
     if arm.experiment == "adhoc":
-        return _first_command(data, model)
+        return _first_command(data, model, _typed(arm))
     return f"make sweep EXPERIMENT={shlex.quote(arm.experiment)} SEEDS={','.join(map(str, SEEDS))}"
 
 
-def _first_command(data: str, model: str) -> str:
-    seeds = ",".join(map(str, SEEDS))
-    chosen = f"data={shlex.quote(data)} model={shlex.quote(model)}"
-    return f"python train.py -m {chosen} policy=fixed,triangular,triangular2,exp_range seed={seeds}"
+def _typed(arm: Arm) -> list[str]:
+    """What was typed for a run of `arm` besides policy and seed: data of one's own are not known by their name."""
+    return [text for text in arm.runs[0].config.get("overrides", ()) if not text.startswith(("policy", "seed="))]
+
+
+def _first_command(data: str, model: str, typed: Sequence[str] = ()) -> str:
+    groups = {text.partition("=")[0] for text in typed}
+    named = [f"{group}={name}" for group, name in (("data", data), ("model", model)) if group not in groups]
+    policies, seeds = "policy=fixed,triangular,triangular2,exp_range", ",".join(map(str, SEEDS))
+    return f"python train.py -m {shlex.join([*named, *typed])} {policies} seed={seeds}"
