@@ -62,7 +62,7 @@ publish: $(READY)  ## copy an experiment's finished records to results/evidence 
 pictures: $(READY)  ## draw the policies, docs/policies/*.svg
 	@$(BIN)/python scripts/draw_policies.py
 
-bench: $(READY) $(PEERS)  ## measure speed on this machine beside others' ways, half an hour; leave it idle meanwhile
+bench: $(READY) $(PEERS)  ## measure speed on this machine beside others' ways, half an hour or more; leave it idle meanwhile
 	@$(BIN)/python scripts/bench.py
 
 $(PEERS): requirements-bench.lock

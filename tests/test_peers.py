@@ -25,7 +25,7 @@ from clrbench.models import Cifar10Full, Linear
 from clrbench.optim import CaffeSGD, parameter_groups
 
 CONF = ROOT / "conf"
-TINY = Sizes(repetitions=3, step_block=4, evaluated_images=30, peer_images=100, peer_loop_block=1, product_block=1)
+TINY = Sizes(peer_repetitions=3, step_block=4, evaluated_images=30, peer_images=100, peer_loop_block=1, product_block=1)
 ABSENT = Contestant("a peer", "nowhere", ("no-such-package",))
 FAULTY = Contestant("a peer", "nowhere")
 # A net in the hands of a peer: its loss with the weights that it is given, and again after training from them.

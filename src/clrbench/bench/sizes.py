@@ -23,6 +23,7 @@ class Sizes:
     swept_runs: int = 16
     swept_iterations: int = 2560
     long_sweep: int = 100  # runs, a multiple of the policies of bench/sweep.py
+    peer_repetitions: int = 3  # a process for each of two dozen entries: minutes
     peer_images: int = 50_000  # as many as CIFAR-10's; a multiple of the batches of peer_loop_block
     peer_loop_block: int = 500  # steps of the linear model: an epoch
     product_block: int = 2  # products of matrices

@@ -65,7 +65,7 @@ def measure(conf: Path, sizes: Sizes, say: Say) -> list[Figure]:
         peers = [peer for peer in PEERS if takes_part(peer, job, ours, say)]
         linear = replace(job, net=LINEAR, images=_images(folder, 8, sizes), block=sizes.peer_loop_block, weights=None)
         entries = [*_entries(job, linear, peers, sizes)]
-        found = alternate("peers", {entry.name: entry.outcomes for entry in entries}, sizes.repetitions)
+        found = alternate("peers", {entry.name: entry.outcomes for entry in entries}, sizes.peer_repetitions)
     return [*_figures(found, peers, sizes)]
 
 
