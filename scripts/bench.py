@@ -1,4 +1,4 @@
-"""Measure speed: `make bench`, half an hour to an hour on two idle cores. Writes the records, and the tables that are made from them."""
+"""Measure speed: `make bench`, half an hour or more of two idle cores. Writes the records, and the tables made from them."""
 
 import argparse
 import os
