@@ -123,6 +123,14 @@ def test_shipped_and_own_runs_are_advised_on_separately(tmp_path: Path) -> None:
     assert [(found.source, found.choice) for found in advice(tmp_path)] == [("evidence", KEEP), ("runs", CYCLE)]
 
 
+def test_rates_of_one_optimizer_are_no_rivals_of_anothers(tmp_path: Path) -> None:
+    for optimizer, by in (("adam", 2.0), ("nesterov", -2.0)):
+        config = {"optimizer": {"name": optimizer}, "rule": optimizer}
+        write_arm(tmp_path, "fixed", BASE, config=config)
+        write_arm(tmp_path, "triangular", shifted(by), schedule=CYCLES, config=config)
+    assert [(found.optimizer, found.choice) for found in advice(tmp_path)] == [("adam", CYCLE), ("nesterov", KEEP)]
+
+
 def test_a_data_set_without_runs_is_answered_with_those_that_have_some(tmp_path: Path) -> None:
     write_arm(tmp_path, "fixed", BASE)
     (found,) = advise(arms_of(read_runs(tmp_path)[0]), "cifar", "cifar10_full")

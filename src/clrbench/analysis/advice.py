@@ -1,6 +1,7 @@
 """What the runs of one data set and model say to somebody who has to choose a policy."""
 
 import shlex
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -38,6 +39,7 @@ class Advice:
     because: Sequence[str]
     source: str = ""
     experiment: str = ""
+    optimizer: str = ""
     best: Arm | None = None
     fixed: Arm | None = None
     gain: float | None = None
@@ -47,13 +49,12 @@ class Advice:
 
 
 def advise(arms: Sequence[Arm], data: str, model: str) -> list[Advice]:
-    """An advice for each source and experiment with runs of `data` and `model`; one that says how to begin where none has."""
-    own = [arm for arm in arms if arm.experiment != RANGE_TEST and arm.task == (data, model)]
-    groups = [
-        [arm for arm in own if (arm.source, arm.experiment) == key]
-        for key in sorted({(arm.source, arm.experiment) for arm in own}, key=lambda key: (SOURCES.index(key[0]), key[1]))
-    ]
-    found = [_advice(group, data, model) for group in groups]
+    """An advice for each source, experiment and optimizer with runs of `data` and `model`; how to begin where none has."""
+    groups: dict[tuple[int, str, str], list[Arm]] = defaultdict(list)
+    for arm in arms:
+        if arm.experiment != RANGE_TEST and arm.task == (data, model):
+            groups[SOURCES.index(arm.source), arm.experiment, arm.optimizer].append(arm)
+    found = [_advice(groups[key], data, model) for key in sorted(groups)]
     return found or [Advice(data, model, UNKNOWN, [_no_run(arms, data, model)], command=_first_command(data, model))]
 
 
@@ -64,7 +65,8 @@ def _no_run(arms: Sequence[Arm], data: str, model: str) -> str:
 
 def _advice(arms: Sequence[Arm], data: str, model: str) -> Advice:
     fixed, best = best_of(list(filter(_is_fixed, arms))), best_of(list(filter(_is_cyclical, arms)))
-    about: dict[str, Any] = {"data": data, "model": model, "source": arms[0].source, "experiment": arms[0].experiment}
+    about: dict[str, Any] = {"data": data, "model": model}
+    about |= {name: getattr(arms[0], name) for name in ("source", "experiment", "optimizer")}
     if fixed is None and (beside := deviations(arms)):
         return _bounds_advice(about, beside)
     if fixed is None or best is None:

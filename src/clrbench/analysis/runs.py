@@ -101,6 +101,11 @@ class Arm:
         return self.runs[0].result.data, self.runs[0].result.model
 
     @property
+    def optimizer(self) -> str:
+        """The name of the solver."""
+        return str(self.runs[0].config["optimizer"]["name"])
+
+    @property
     def iterations(self) -> int:
         """The budget."""
         iterations: int = self.runs[0].identity["iterations"]
