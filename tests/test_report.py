@@ -232,6 +232,14 @@ def test_the_readmes_results_come_from_shipped_records_alone(tmp_path: Path) -> 
     assert "C1" in readme_block(gather(tmp_path, CONF), CONF)
 
 
+def test_the_readme_has_of_each_claim_the_verdict_from_most_seeds(tmp_path: Path) -> None:
+    for experiment, seeds in (("table1", 1), ("table1_fifth", 5)):
+        for policy in ("fixed", "triangular2"):
+            write_arm(tmp_path, policy, BASE[:seeds], experiment=experiment)
+    rows = [line for line in readme_block(gather(tmp_path, CONF), CONF).splitlines() if line.startswith("| C1 ")]
+    assert ["table1\\_fifth" in row for row in rows] == [True]
+
+
 @pytest.mark.parametrize("other", [{"scale": 0.2}, {"data": {"batch_size": 50}}, {"trainer": {"precision": "bfloat16"}}])
 def test_only_runs_in_the_papers_setting_stand_beside_its_numbers(tmp_path: Path, other: dict[str, Any]) -> None:
     write_run(tmp_path, "fixed", 1, 80.0)

@@ -68,8 +68,18 @@ def _verdicts(verdicts: Iterable[Verdict]) -> str:
 
 
 def readme_block(contents: Contents, conf: Path) -> str:
-    """The README's results, from the shipped records alone: the verdicts that they bear on, and the runs of the paper's own."""
-    return f"{_verdicts(_judged(contents))}\n\n{_paper_runs(contents.runs, contents.verdicts, conf)}"
+    """The README's results, from the shipped records alone: a verdict on each claim, and the runs of the paper's own."""
+    return f"{_verdicts(_best_founded(_judged(contents)))}\n\n{_paper_runs(contents.runs, contents.verdicts, conf)}"
+
+
+def _best_founded(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """Of the verdicts on a claim the one from most seeds; of as many, the first."""
+    best: dict[str, Verdict] = {}
+    for verdict in verdicts:
+        known = best.setdefault(verdict.claim.id, verdict)
+        if len(verdict.case.values) > len(known.case.values):
+            best[verdict.claim.id] = verdict
+    return list(best.values())
 
 
 def _paper_runs(runs: Iterable[Run], verdicts: Iterable[Verdict], conf: Path) -> str:
