@@ -15,9 +15,9 @@ from conftest import ROOT
 from torch.nn import functional as F
 
 from clrbench import schedules
-from clrbench.bench import tables
+from clrbench.bench import clock, tables
 from clrbench.bench.arithmetic import multiply_adds
-from clrbench.bench.peers import clock, process, suite
+from clrbench.bench.peers import process, suite
 from clrbench.bench.peers.contestants import OURS, PEERS, PRODUCT, Contestant
 from clrbench.bench.peers.job import BFLOAT16, LINEAR, Centred, Evaluated, Outcome, triangular2
 from clrbench.bench.sizes import Sizes
@@ -32,7 +32,7 @@ FAULTY = Contestant("a peer", "nowhere")
 LOSSES = """
 import importlib, json, sys
 import numpy as np
-from clrbench.bench.peers.clock import Clock
+from clrbench.bench.clock import Clock
 from clrbench.bench.peers.job import Job
 
 job = Job(**json.loads(sys.argv[2]))

@@ -4,7 +4,6 @@ The same mathematics as the suite's, up to torch's SGD, so that only the way dif
 worker processes, images (n, c, h, w) in memory, the normalisation with a power and plain autograd.
 """
 
-import time
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
+from clrbench.bench.clock import Clock
 from clrbench.bench.sizes import BATCH_SIZE, BLOCKS
 from clrbench.bench.ticker import Ticker
 from clrbench.bench.torch_way import cyclic_sgd, plain_net
@@ -84,12 +84,10 @@ def loader(images: PILImages) -> DataLoader[tuple[Tensor, int]]:
 
 def ms_per_step(images: Images, block: int) -> float:
     """Train for BLOCKS blocks; milliseconds a step from the end of the first block to that of the last but one."""
-    ends: list[float] = []
+    clock = Clock(ready=lambda: None)
     with quiet():
-        fit = trainer(BLOCKS * block, Ticker(lambda: ends.append(time.perf_counter()))).fit
-        fit(PlainClassifier(plain_net()), loader(PILImages(images)))
-    first, last = block, (BLOCKS - 1) * block
-    return 1000 * (ends[last - 1] - ends[first - 1]) / (last - first)
+        trainer(BLOCKS * block, Ticker(clock.tick)).fit(PlainClassifier(plain_net()), loader(PILImages(images)))
+    return clock.ms_per_step()
 
 
 def trainer(steps: int, *callbacks: pl.Callback, precision: Any = "32-true") -> pl.Trainer:

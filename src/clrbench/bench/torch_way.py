@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from clrbench.bench.peers.job import BASE_LR, MAX_LR, MOMENTUM, STEP_SIZE, WEIGHT_DECAY
 from clrbench.bench.sizes import CLASSES
 from clrbench.models import Cifar10Full
 from clrbench.models.lrn import ALPHA, BETA, SIZE
@@ -31,13 +32,13 @@ def plain_net() -> nn.Module:
 
 def cyclic_sgd(net: nn.Module) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
     """torch's SGD under its CyclicLR, the rates, decay and multipliers as in the suite."""
-    groups: Any = parameter_groups(net, 0.004, getattr(net, "multipliers", {}))
-    optimizer = torch.optim.SGD(groups, lr=0.001, momentum=0.9)
+    groups: Any = parameter_groups(net, WEIGHT_DECAY, getattr(net, "multipliers", {}))
+    optimizer = torch.optim.SGD(groups, lr=BASE_LR, momentum=MOMENTUM)
     return optimizer, torch.optim.lr_scheduler.CyclicLR(
         optimizer,
-        base_lr=[0.001 * group["lr_mult"] for group in groups],
-        max_lr=[0.006 * group["lr_mult"] for group in groups],
-        step_size_up=2000,
+        base_lr=[BASE_LR * group["lr_mult"] for group in groups],
+        max_lr=[MAX_LR * group["lr_mult"] for group in groups],
+        step_size_up=STEP_SIZE,
         mode="triangular2",
         cycle_momentum=False,
     )

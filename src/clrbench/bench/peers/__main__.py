@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from clrbench.bench.peers.clock import Clock
+from clrbench.bench.clock import Clock
 from clrbench.bench.peers.job import Evaluated, Job, Net
 
 

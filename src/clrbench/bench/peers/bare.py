@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from clrbench.bench.peers.clock import Clock
+from clrbench.bench.clock import Clock
 from clrbench.bench.peers.job import BFLOAT16, Centred, Job, Weights
-from clrbench.bench.peers.tensors import load, net_of, parameters, tensors
+from clrbench.bench.peers.tensors import load, net_of, parameters, tensors, use_threads
 from clrbench.bench.sizes import BATCH_SIZE
 from clrbench.bench.torch_way import cyclic_sgd
 
@@ -20,8 +20,7 @@ class Bare:
     """Images (n, c, h, w) and labels as tensors, torch's SGD and CyclicLR, a for loop."""
 
     def __init__(self, job: Job) -> None:
-        if job.threads:
-            torch.set_num_threads(job.threads)
+        use_threads(job)
         self._job = job
         (self._images, self._labels), self._test = (tensors(part) for part in Centred.read(job))
         self._net = net_of(job)

@@ -2,14 +2,13 @@
 
 from functools import partial
 
-import torch
 from fastai.basics import SGD, Callback, CancelFitException, DataLoader, DataLoaders, Learner
 from fastai.callback.schedule import ParamScheduler
 from torch.nn import functional as F
 
-from clrbench.bench.peers.clock import Clock
+from clrbench.bench.clock import Clock
 from clrbench.bench.peers.job import BASE_LR, MOMENTUM, WEIGHT_DECAY, Centred, Job, Weights, triangular2
-from clrbench.bench.peers.tensors import load, net_of, parameters, tensors
+from clrbench.bench.peers.tensors import load, net_of, parameters, tensors, use_threads
 from clrbench.bench.sizes import BATCH_SIZE
 from clrbench.optim import parameter_groups
 
@@ -35,8 +34,7 @@ class Fastai:
     """Pairs of an image and its label in memory, collated by fastai's own DataLoader; SGD with the suite's groups."""
 
     def __init__(self, job: Job) -> None:
-        if job.threads:
-            torch.set_num_threads(job.threads)
+        use_threads(job)
         self._job = job
         train, test = (list(zip(*tensors(part), strict=True)) for part in Centred.read(job))
         self._batches = len(train) // BATCH_SIZE

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from clrbench.bench.peers.clock import Clock
+from clrbench.bench.clock import Clock
 from clrbench.bench.sizes import BATCH_SIZE, BLOCKS
 
 CIFAR10_FULL, LINEAR = "cifar10_full", "linear"

@@ -11,7 +11,7 @@ import numpy as np
 from keras import layers, ops
 from numpy.typing import NDArray
 
-from clrbench.bench.peers.clock import Clock
+from clrbench.bench.clock import Clock
 from clrbench.bench.peers.job import BASE_LR, BFLOAT16, LINEAR, MOMENTUM, WEIGHT_DECAY, Centred, Job, Weights, triangular2
 from clrbench.bench.sizes import BATCH_SIZE, CLASSES
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from clrbench.training.lean import Console, train  # isort: split
 
 from clrbench.bench import ours
-from clrbench.bench.peers.clock import Clock
+from clrbench.bench.clock import Clock
 from clrbench.bench.peers.job import Job, Weights
 from clrbench.bench.peers.tensors import load, parameters
 from clrbench.bench.ticker import Ticker

@@ -2,8 +2,9 @@
 
 import torch
 
-from clrbench.bench.peers.clock import Clock
+from clrbench.bench.clock import Clock
 from clrbench.bench.peers.job import Job
+from clrbench.bench.peers.tensors import use_threads
 
 SIDE = 2048
 
@@ -12,8 +13,7 @@ class Product:
     """A step is one product of two square matrices."""
 
     def __init__(self, job: Job) -> None:
-        if job.threads:
-            torch.set_num_threads(job.threads)
+        use_threads(job)
         self._steps, self._dtype = job.steps, getattr(torch, job.precision)
 
     def train(self, clock: Clock) -> None:

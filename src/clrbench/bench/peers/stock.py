@@ -2,13 +2,12 @@
 
 import numpy as np
 import pytorch_lightning as pl
-import torch
 from torch.utils.data import DataLoader
 
 from clrbench.bench import plain
-from clrbench.bench.peers.clock import Clock
+from clrbench.bench.clock import Clock
 from clrbench.bench.peers.job import BFLOAT16, Job, Weights
-from clrbench.bench.peers.tensors import load, net_of, parameters
+from clrbench.bench.peers.tensors import load, net_of, parameters, use_threads
 from clrbench.bench.ticker import Ticker
 from clrbench.data.images import Images
 from clrbench.training.quiet import quiet
@@ -23,8 +22,7 @@ class Stock:
     """A LightningModule, DataLoaders over PIL images, torch's CyclicLR."""
 
     def __init__(self, job: Job) -> None:
-        if job.threads:
-            torch.set_num_threads(job.threads)
+        use_threads(job)
         self._job = job
         with np.load(job.images) as file:
             train, test = (Images(file[f"x_{part}"], file[f"y_{part}"]) for part in ("train", "test"))

@@ -9,6 +9,12 @@ from clrbench.bench.torch_way import plain_net
 from clrbench.models import Linear
 
 
+def use_threads(job: Job) -> None:
+    """Compute with the job's number of threads, where it has one."""
+    if job.threads:
+        torch.set_num_threads(job.threads)
+
+
 def net_of(job: Job) -> nn.Module:
     """The job's net, as torch's users write it."""
     return Linear((3, 8, 8), CLASSES) if job.net == LINEAR else plain_net()
