@@ -169,7 +169,7 @@ def test_a_run_that_dies_around_its_last_writes_ends_like_an_undisturbed_one(
 
 @pytest.mark.parametrize("left", [0, 1000], ids=["nothing", "a part"])
 def test_a_run_of_whose_checkpoint_a_failure_of_the_power_left_too_little_begins_anew(
-    make_config: MakeConfig, interrupted_at: Callable[..., Any], left: int
+    make_config: MakeConfig, interrupted_at: Callable[..., Any], capsys: pytest.CaptureFixture[str], left: int
 ) -> None:
     _, undisturbed = train(make_config(*SHORT, folder="undisturbed"))
     config = make_config(*SHORT, folder="disturbed")
@@ -178,6 +178,7 @@ def test_a_run_of_whose_checkpoint_a_failure_of_the_power_left_too_little_begins
     (checkpoint,) = Path(config.paths.outputs).rglob(CHECKPOINT)
     checkpoint.write_bytes(checkpoint.read_bytes()[:left])
     _, record = train(config)
+    assert f"{checkpoint} cannot be read: the run begins anew" in capsys.readouterr().out
     assert rows_without_seconds(record) == rows_without_seconds(undisturbed)
 
 

@@ -150,6 +150,8 @@ def _carry_out(run: Run, claim: Claim, console: Console, overrides: Sequence[str
     set_threads(run.spec)
     module = build(run.spec)
     start = _resumable_iteration(run.checkpoint)
+    if not start and run.checkpoint.is_file():
+        console.say(f"{run.checkpoint} cannot be read: the run begins anew")
     console.plan(run.spec, module, run.record.folder, start)
     run.record.write_config(run.spec.config_text(overrides))
     mirror = WandbMirror(run.spec.config.tracking, _tracked(run), console.say, rate=run.spec.schedule)

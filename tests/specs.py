@@ -1,0 +1,46 @@
+"""Runs, resolved for blank images of a known number."""
+
+import functools
+from pathlib import Path
+
+import numpy as np
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from clrbench import config
+from clrbench.config import checked
+from clrbench.data.images import Images, ImageSet
+from clrbench.data.load import LoadedSet
+from clrbench.range_test.measure import open_bounds, wants_measured_bounds
+from clrbench.spec import RunSpec, resolve
+
+ROOT = Path(__file__).parents[1]
+CONF = ROOT / "conf"
+config.register()
+
+
+@functools.cache
+def composed(*overrides: str) -> DictConfig:
+    """The configuration; bounds that a range test would find are left open."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        made = compose("config", list(overrides))
+    return open_bounds(made) if wants_measured_bounds(made) else made
+
+
+def images(count: int, side: int = 2) -> ImageSet:
+    """Blank images with ten classes in turn."""
+    labels = np.arange(count) % 10
+    one = Images(np.zeros((count, side, side, 3), np.uint8), labels)
+    return ImageSet(one, one.take(np.arange(10)))
+
+
+CIFAR_SIZED = LoadedSet("cifar10", images(50_000), "0" * 64)
+SMALL = LoadedSet("digits", images(400), "0" * 64)
+
+
+def resolved(*overrides: str, data: LoadedSet = SMALL) -> RunSpec:
+    return resolve(checked(composed(*overrides)), data)
+
+
+def table1(arm: str) -> RunSpec:
+    return resolved("experiment=table1", f"arm=table1/{arm}", data=CIFAR_SIZED)
