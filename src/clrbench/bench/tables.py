@@ -54,10 +54,10 @@ def _in_short(root: Path) -> str:
 
 
 def _in_full(root: Path) -> str:
-    parts = []
+    parts = ["The suite beside others has not been measured yet: `python scripts/bench.py peers`."]
     if (root / PEER).is_file():
         host, figures = _record(root / PEER)
-        parts += [f"The suite and its peers on {host}:", _beside(figures), _all(_others(figures))]
+        parts = [f"The suite and its peers on {host}:", _beside(figures), _all(_others(figures))]
     host, figures = _record(root / STEP)
     return "\n\n".join([*parts, f"The parts of the suite on {host}:", _all(figures)])
 
