@@ -162,6 +162,7 @@ def complaint(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatc
         ("bounds.base_lr=-0.1", ["bounds.base_lr=-0.1 is impossible", "at least 0"]),
         ("model.weight_decay=-1", ["model.weight_decay=-1.0 is impossible", "at least 0"]),
         ("tracking.log_every=0", ["tracking.log_every=0 is impossible", "at least 1"]),
+        ("range_test.seeds=[]", ["range_test.seeds=[] is empty", "range_test.seeds=[1,2,3]"]),
         ("trainer.threads=-1", ["trainer.threads=-1 is impossible", "at least 1"]),
         ("data.split=half", ["data.split=half is unknown", "holdout, paper"]),
         ("model.input=raw", ["model.input=raw is unknown", "mean_image, standardize, imagenet"]),

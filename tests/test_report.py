@@ -240,6 +240,14 @@ def test_the_readme_has_of_each_claim_the_verdict_from_most_seeds(tmp_path: Path
     assert ["table1\\_fifth" in row for row in rows] == [True]
 
 
+def test_the_readme_only_names_the_claims_that_too_few_seeds_have_been_run_for(tmp_path: Path) -> None:
+    for policy in ("fixed", "triangular2"):
+        write_arm(tmp_path, policy, BASE[:4])
+    block = readme_block(gather(tmp_path, CONF), CONF)
+    assert "too few seeds for a verdict: C1, C1r." in block
+    assert "| C1 |" not in block
+
+
 @pytest.mark.parametrize("other", [{"scale": 0.2}, {"data": {"batch_size": 50}}, {"trainer": {"precision": "bfloat16"}}])
 def test_only_runs_in_the_papers_setting_stand_beside_its_numbers(tmp_path: Path, other: dict[str, Any]) -> None:
     write_run(tmp_path, "fixed", 1, 80.0)

@@ -167,6 +167,8 @@ def checked(composed: DictConfig) -> Config:
         raise ConfigError(
             "data.sources=[] is empty: name at least one of digits, npz, torchvision, imagefolder, datamodule, stream"
         )
+    if not config.range_test.seeds:
+        raise ConfigError("range_test.seeds=[] is empty: name at least one, as in range_test.seeds=[1,2,3]")
     if config.data.path and not {"npz", "imagefolder", "stream"} & set(config.data.sources):
         raise ConfigError(
             f"data.path={config.data.path} is not read by data={config.data.name}: take data=npz or data=imagefolder with it"
@@ -227,7 +229,6 @@ def _minima(config: Config) -> list[tuple[str, float, float]]:
         ("data.batch_size", config.data.batch_size, 1),
         ("range_test.low", config.range_test.low, 0),
         ("range_test.points", config.range_test.points, 5),
-        ("range_test.seeds", len(config.range_test.seeds), 1),
         ("model.weight_decay", config.model.weight_decay, 0),
         ("optimizer.weight_decay", config.optimizer.weight_decay, 0),
         ("bounds.base_lr", config.bounds.base_lr, 0),

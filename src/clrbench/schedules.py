@@ -98,7 +98,7 @@ def step(iteration: ArrayLike, base_lr: float, drops: Sequence[float], factor: f
 
 
 def exp(iteration: ArrayLike, base_lr: float, gamma: float) -> Rates:
-    """base_lr * gamma^iteration (section 4.1.2)."""
+    """base_lr * gamma^iteration (section 4.1.1)."""
     return base_lr * gamma ** np.asarray(iteration, float)
 
 

@@ -87,6 +87,11 @@ class Verdict:
         return self.case.claim
 
     @property
+    def has_too_few_seeds(self) -> bool:
+        """Whether so few seeds could have settled nothing."""
+        return self.least is not None and self.least > ALPHA
+
+    @property
     def source(self) -> str:
         """`evidence` that ships with the project, or a user's own `runs`; empty where there are none."""
         return self.case.source

@@ -49,7 +49,7 @@ def _in_short(root: Path) -> str:
         them = _contestants(figures)
         images = [(f"images a second, {what}", *(_images_a_second(figures, it, what) for it in them)) for what in PRECISIONS]
         loops = ("the loop alone, ms a step", *(_median(figures, f"step, {it}, {LINEAR}") for it in them))
-        parts.append(_table(("", *them), [*images, loops]))
+        parts.append(_table(("figure", *them), [*images, loops]))
     return "\n\n".join(parts)
 
 

@@ -68,8 +68,12 @@ def _verdicts(verdicts: Iterable[Verdict]) -> str:
 
 
 def readme_block(contents: Contents, conf: Path) -> str:
-    """The README's results, from the shipped records alone: a verdict on each claim, and the runs of the paper's own."""
-    return f"{_verdicts(_best_founded(_judged(contents)))}\n\n{_paper_runs(contents.runs, contents.verdicts, conf)}"
+    """The README's results, from the shipped records alone: the claims that are settled or could be, and the paper's own runs."""
+    verdicts = _best_founded(_judged(contents))
+    parts = [_verdicts(verdict for verdict in verdicts if not verdict.has_too_few_seeds)]
+    if few := [verdict.claim.id for verdict in verdicts if verdict.has_too_few_seeds]:
+        parts.append(f"Run with too few seeds for a verdict: {', '.join(few)}.")
+    return "\n\n".join([*parts, _paper_runs(contents.runs, contents.verdicts, conf)])
 
 
 def _best_founded(verdicts: Iterable[Verdict]) -> list[Verdict]:
