@@ -68,7 +68,7 @@ def _verdicts(verdicts: Iterable[Verdict]) -> str:
 
 
 def readme_block(contents: Contents, conf: Path) -> str:
-    """The README's results, from the shipped records alone: the claims that are settled or could be, and the paper's own runs."""
+    """The README's results, from the shipped records alone: the claims that could be settled, and the runs of the paper."""
     verdicts = _best_founded(_judged(contents))
     parts = [_verdicts(verdict for verdict in verdicts if not verdict.has_too_few_seeds)]
     if few := [verdict.claim.id for verdict in verdicts if verdict.has_too_few_seeds]:
