@@ -113,10 +113,12 @@ def test_every_figure_is_measured(figures):
         "sweep, a one-thread worker a core",
         "runs an hour, workers / in turn",
         "sweep of 4 runs / its training and evaluations, shared by the workers",
+        "planning 20 runs for the first time",
         "planning 20 runs",
         "resuming 20 finished runs",
         "summarizing 20 runs",
         "reporting 20 runs",
+        "planning 40 runs for the first time",
         "planning 40 runs",
         "resuming 40 finished runs",
         "summarizing 40 runs",
@@ -170,6 +172,7 @@ def test_a_store_to_be_timed_reads_like_one_that_a_sweep_has_left(tmp_path):
         assert config["run_id"] == result.run_id == digest[:10]
         assert config["seed"] == config["identity"]["seed"] == result.seed
         assert record.evaluations()[-1].iteration == result.iterations
+    made.seconds_of_first_plan()
     # No cell is composed anew, and none is run.
     (index,) = (tmp_path / "outputs" / "cache").glob("cells-*.json")
     remembered = index.stat().st_mtime_ns

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -216,6 +217,25 @@ def test_a_second_look_composes_nothing_and_finds_the_same_cells(make_index: Cal
     first = make_index(counting([])).cells(overrides)
     assert [cell.record.folder.name.split("-")[0] for cell in first] == ["fixed", "exp"]
     assert make_index(never).cells(overrides) == first
+
+
+def test_cells_that_differ_in_the_seed_alone_are_composed_once_and_are_those_composed_one_by_one(
+    make_index: Callable[..., CellIndex], tmp_path: Path
+) -> None:
+    overrides = [(f"policy={policy}", f"seed={seed}") for policy in ("fixed", "exp") for seed in (1, 2, 3)]
+    calls: list[Sequence[str]] = []
+    together = make_index(counting(calls)).cells(overrides)
+    assert [tuple(call) for call in calls] == [overrides[0], overrides[3]]
+    shutil.rmtree(tmp_path / "outputs" / "cache")
+    assert together == [make_index(counting([])).cells([each])[0] for each in overrides]
+    assert len({cell.record.folder for cell in together}) == 6
+
+
+def test_what_is_made_of_the_seed_is_composed_for_each(make_index: Callable[..., CellIndex]) -> None:
+    of_seed = ("policy=fixed", "bounds.base_lr=${seed}")
+    cells = make_index(counting([])).cells([(*of_seed, f"seed={seed}") for seed in (1, 2)])
+    typed = make_index(counting([])).cells([("policy=fixed", f"bounds.base_lr={seed}", f"seed={seed}") for seed in (1, 2)])
+    assert [cell.record for cell in cells] == [cell.record for cell in typed]
 
 
 @pytest.mark.parametrize("conf", ["conf", "mine"])

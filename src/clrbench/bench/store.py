@@ -23,7 +23,6 @@ from clrbench.data.load import load
 from clrbench.errors import ClrbenchError
 from clrbench.spec import RunSpec, resolve
 from clrbench.store import Evaluation, Record, Result
-from clrbench.sweep.index import CellIndex
 
 GOAL = Goal(5.0, is_minimum=False)
 POLICIES = ("triangular", "triangular2", "exp_range", "parabolic")
@@ -37,6 +36,7 @@ def measure(conf: Path, folder: Path, sizes: Sizes) -> list[Figure]:
     for runs in sizes.stored_runs:
         made = Store.make(conf, folder / str(runs), runs)
         measures: dict[str, Callable[[], float]] = {
+            f"planning {runs:,} runs for the first time": made.seconds_of_first_plan,
             f"planning {runs:,} runs": partial(made.seconds_of_sweep, "hydra.sweeper.plan_only=true"),
             f"resuming {runs:,} finished runs": made.seconds_of_sweep,
             f"summarizing {runs:,} runs": made.seconds_of_summary,
@@ -58,13 +58,12 @@ class Store:
 
     @classmethod
     def make(cls, conf: Path, folder: Path, runs: int) -> "Store":
-        """Write the records that such a sweep would leave, and what it remembers of its cells."""
+        """Write the records that such a sweep would leave."""
         paths = PathNames(data=str(folder), results=str(folder / "results"), outputs=str(folder / "outputs"))
         choices = [f"paths.{name}={getattr(paths, name)}" for name in ("data", "results", "outputs")]
         seeds = range(1, runs // ARMS + 1)
         form.register()
         origin = environment.describe()
-        names: dict[tuple[str, ...], str] = {}
         with initialize_config_dir(str(conf), version_base="1.3"):
             for policy, max_lr in product(POLICIES, MAX_LRS):
                 arm = (f"policy={policy}", f"bounds.max_lr={max_lr}")
@@ -72,9 +71,14 @@ class Store:
                 spec = resolve(config, load(config.data, paths, _say_nothing))
                 text = spec.config_text()
                 for seed in seeds:
-                    names[*arm, f"seed={seed}", *choices] = _write(spec, text, seed, origin).name
-            _Index(names, paths, conf).cells(list(names))
+                    _write(spec, text, seed, origin)
         return cls(conf.parent / "train.py", folder, choices, len(seeds))
+
+    def seconds_of_first_plan(self) -> float:
+        """The whole command, where no cell is remembered."""
+        for index in (self.folder / "outputs" / "cache").glob("cells-*.json"):
+            index.unlink()
+        return self.seconds_of_sweep("hydra.sweeper.plan_only=true")
 
     def seconds_of_sweep(self, *options: str) -> float:
         """The whole command, in a process of its own."""
@@ -104,25 +108,11 @@ class Store:
         return seconds
 
 
-class _Index(CellIndex):
-    """Composes one run an arm, where a sweep composes every run: a tenth of a second each."""
-
-    def __init__(self, names: Mapping[tuple[str, ...], str], paths: PathNames, conf: Path) -> None:
-        super().__init__(lambda overrides: compose("config", list(overrides)), paths, [conf], _say_nothing)
-        self._names, self._arms = names, dict[tuple[str, ...], dict[str, Any]]()
-
-    def _composed(self, overrides: tuple[str, ...]) -> dict[str, Any]:
-        arm = tuple(text for text in overrides if not text.startswith("seed="))
-        if arm not in self._arms:
-            self._arms[arm] = super()._composed(overrides)
-        return {**self._arms[arm], "name": self._names[overrides]}
-
-
 def _say_nothing(_: str) -> None:
     pass
 
 
-def _write(template: RunSpec, text: str, seed: int, origin: Mapping[str, Any]) -> RunSpec:
+def _write(template: RunSpec, text: str, seed: int, origin: Mapping[str, Any]) -> None:
     """A finished run, in the form of a real one: `template`, whose configuration is `text`, with another seed."""
     spec = replace(template, config=replace(template.config, seed=seed))
     experiment = spec.config.experiment
@@ -156,4 +146,3 @@ def _write(template: RunSpec, text: str, seed: int, origin: Mapping[str, Any]) -
             **origin,
         )
     )
-    return spec

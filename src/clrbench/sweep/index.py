@@ -4,17 +4,19 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from hydra.errors import HydraException
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import clrbench
 from clrbench.complaints import Compose, in_one_line
-from clrbench.config import Data, PathNames, checked
+from clrbench.config import Config, Data, PathNames, checked
 from clrbench.data.load import cache_key, load
 from clrbench.data.sources import fingerprint
 from clrbench.errors import ClrbenchError
@@ -26,7 +28,9 @@ from clrbench.spec import resolve
 from clrbench.store import Record, run_folder
 from clrbench.sweep.cells import Cell
 from clrbench.sweep.invalid import invalid_record
+from clrbench.sweep.loader import split_seed
 
+_MADE_OF_SEED = re.compile(r"\$\{[^}]*seed")
 PACKAGE = Path(clrbench.__file__).parent
 
 
@@ -50,6 +54,7 @@ class CellIndex:
         self._file = Path(paths.outputs) / "cache" / f"cells-{fingerprint([*confs, PACKAGE])}.json"
         self._warnings: set[str] = set()
         self._known: dict[str, dict[str, Any]] = _read(self._file)
+        self._configs: dict[tuple[str, ...], Config] = {}
         self._key_of_data = cache(lambda section: cache_key(Data(**json.loads(section)), paths))
         self._load = cache(lambda section: load(Data(**json.loads(section)), paths, say))
 
@@ -88,12 +93,24 @@ class CellIndex:
         key = hashlib.sha256(json.dumps(overrides).encode()).hexdigest()
         known = self._known.get(key)
         if known is None or self._key_of_data(known["data"]) != known["data_key"]:
-            known = self._known[key] = self._composed(overrides)
+            known = self._known[key] = self._described(overrides)
         return known
 
-    def _composed(self, overrides: tuple[str, ...]) -> dict[str, Any]:
-        config = checked(with_measured_bounds(self._compose(overrides), self._find_bounds, self._say_once))
+    def _config(self, overrides: tuple[str, ...]) -> Config:
+        """Of cells that differ in the seed alone one is composed, unless a value is made of the seed."""
+        others, seed = split_seed(overrides)
+        if seed is not None and others in self._configs:
+            return dataclasses.replace(self._configs[others], seed=seed)
+        composed = self._compose(overrides)
+        is_of_seed = _MADE_OF_SEED.search(str(OmegaConf.to_container(composed)))
+        config = checked(with_measured_bounds(composed, self._find_bounds, self._say_once))
         check_policy(config)
+        if not is_of_seed:
+            self._configs[others] = config
+        return config
+
+    def _described(self, overrides: tuple[str, ...]) -> dict[str, Any]:
+        config = self._config(overrides)
         data = json.dumps(dataclasses.asdict(config.data), sort_keys=True)
         spec = resolve(config, self._load(data))
         if spec.warning:

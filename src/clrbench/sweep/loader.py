@@ -15,6 +15,12 @@ _REMEMBERED = 200  # of a tenth of a megabyte each
 _composed: dict[tuple[str, ...], DictConfig] = {}
 
 
+def split_seed(overrides: Sequence[str]) -> tuple[tuple[str, ...], int | None]:
+    """The overrides without the seed, and the seed; None where they set none."""
+    seeds = [int(match[1]) for text in overrides if (match := _SEED.fullmatch(text))]
+    return tuple(text for text in overrides if not _SEED.fullmatch(text)), seeds[-1] if seeds else None
+
+
 class SweepLoader(ConfigLoaderImpl):
     """Hydra's loader, which takes a tenth of a second for every cell, made to compose once what differs in the seed alone.
 
@@ -27,15 +33,14 @@ class SweepLoader(ConfigLoaderImpl):
 
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: Sequence[str]) -> DictConfig:
         """The configuration of a cell."""
-        seeds = [match[1] for text in sweep_overrides if (match := _SEED.fullmatch(text))]
-        others = [text for text in sweep_overrides if not _SEED.fullmatch(text)]
+        others, seed = split_seed(sweep_overrides)
         key = (self._sweep, *others)
         if key not in _composed:
             if len(_composed) == _REMEMBERED:
                 _composed.clear()
-            _composed[key] = super().load_sweep_config(master_config, others)
+            _composed[key] = super().load_sweep_config(master_config, list(others))
         config = copy.deepcopy(_composed[key])
-        if seeds:
-            config.seed = int(seeds[-1])
+        if seed is not None:
+            config.seed = seed
             config.hydra.overrides.task = list(sweep_overrides)
         return config

@@ -1,9 +1,10 @@
 """What a run says to the person who started it."""
 
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytorch_lightning as pl
 from rich.console import Console as RichConsole
@@ -75,8 +76,30 @@ def _value(value: object) -> str:
     return str(value)
 
 
-class ProgressBar(pl.Callback):
+class _NowAndThen(pl.Callback):
+    """Tells the iteration every so many seconds: behind every step it would be felt where steps are short."""
+
+    EVERY: ClassVar[float]
+    _told = -math.inf
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
+    ) -> None:
+        """Tell it where it is time."""
+        now = time.monotonic()
+        if now - self._told >= self.EVERY:
+            self._told = now
+            self.tell(trainer.global_step)
+
+    def tell(self, iteration: int) -> None:
+        """Tell it now."""
+        raise NotImplementedError
+
+
+class ProgressBar(_NowAndThen):
     """A bar with the time left; nothing where the output is no terminal."""
+
+    EVERY = 0.25
 
     def __init__(self, console: RichConsole, start: int, iterations: int) -> None:
         self._bar = Progress(
@@ -90,7 +113,7 @@ class ProgressBar(pl.Callback):
             console=console,
             transient=True,
             disable=console.quiet or not console.is_terminal,
-            refresh_per_second=4,
+            refresh_per_second=1 / self.EVERY,
             speed_estimate_period=60,
         )
         self._task = self._bar.add_task("training", completed=start, total=iterations)
@@ -99,11 +122,9 @@ class ProgressBar(pl.Callback):
         """Show the bar."""
         self._bar.start()
 
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
-    ) -> None:
+    def tell(self, iteration: int) -> None:
         """Move the bar."""
-        self._bar.update(self._task, completed=trainer.global_step)
+        self._bar.update(self._task, completed=iteration)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take the bar away."""
@@ -114,19 +135,14 @@ class ProgressBar(pl.Callback):
         self._bar.stop()
 
 
-class ProgressNote(pl.Callback):
-    """Notes the iteration in a file about once a second, for whoever watches the run from outside."""
+class ProgressNote(_NowAndThen):
+    """Notes the iteration in a file, for whoever watches the run from outside."""
 
     EVERY = 1.0
 
     def __init__(self, path: Path) -> None:
-        self._path, self._noted = path, -self.EVERY
+        self._path = path
 
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
-    ) -> None:
-        """Write the iteration where it is time; a reader who meets half a number loses nothing by it."""
-        now = time.monotonic()
-        if now - self._noted >= self.EVERY:
-            self._noted = now
-            self._path.write_text(str(trainer.global_step))
+    def tell(self, iteration: int) -> None:
+        """Write it; a reader who meets half a number loses nothing by it."""
+        self._path.write_text(str(iteration))

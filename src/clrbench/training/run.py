@@ -14,6 +14,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from pytorch_lightning.profilers import PassThroughProfiler
 
 from clrbench import environment, store
 from clrbench.claim import Claim, HeldElsewhereError, claimed, refuse_if_held
@@ -234,6 +235,16 @@ def _on_evaluation(run: Run, claim: Claim, mirror: WandbMirror, rows: list[Evalu
     mirror.evaluations(rows)
 
 
+class _Unprofiled(PassThroughProfiler):
+    """Lightning opens a context around every hook of every callback, forty a step: here always the same one."""
+
+    _NOTHING = contextlib.nullcontext()
+
+    def profile(self, action_name: str) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
+        """No context."""
+        return self._NOTHING
+
+
 def trainer(spec: RunSpec, module: Classifier, callbacks: list[pl.Callback]) -> pl.Trainer:
     """Lightning's trainer for a run, without what the suite does itself; the whole run is one of Lightning's epochs."""
     settings = spec.config.trainer
@@ -247,6 +258,7 @@ def trainer(spec: RunSpec, module: Classifier, callbacks: list[pl.Callback]) -> 
         max_steps=spec.iterations,
         max_epochs=-1,
         callbacks=callbacks,
+        profiler=_Unprofiled(),
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
