@@ -1,12 +1,14 @@
-"""Stores whose analysis is known beforehand."""
+"""Stores whose analysis is known beforehand, and images in folders."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 from conftest import RESULT
+from PIL import Image
 
 from clrbench.store import DIVERGED, FINISHED, Evaluation, Record
 
@@ -80,3 +82,16 @@ def write_arm(results: Path, policy: str, accuracies: Sequence[float | None], **
     """Runs with the seeds 1, 2, 3, ..."""
     for seed, accuracy in enumerate(accuracies, 1):
         write_run(results, policy, seed, accuracy, **settings)
+
+
+def write_images(root: Path, per_class: int = 4, held_out: str = "val") -> Path:
+    """Noisy JPEGs of different sizes, two classes."""
+    random = np.random.default_rng(0)
+    for split in ("train", held_out):
+        for number, name in enumerate(("cat", "dog")):
+            (root / split / name).mkdir(parents=True)
+            for index in range(per_class):
+                size = (300 + 20 * index, 280, 3)
+                pixels = random.integers(0, 128, size, dtype=np.uint8) + np.uint8(100 * number)
+                Image.fromarray(pixels).save(root / split / name / f"{index}.jpg")
+    return root

@@ -70,6 +70,14 @@ def test_a_wrong_override_ends_in_one_line_before_anything_is_made(tmp_path: Pat
     assert not (tmp_path / "outputs" / "cache").exists()
 
 
+def test_a_sweep_over_nets_says_how_to_set_what_they_alone_have(tmp_path: Path) -> None:
+    sweep = ("-m", "model=resnet,stochastic_depth", "hydra.sweeper.plan_only=true")
+    said = run(tmp_path, *sweep, "model.net.depth=8").stderr
+    assert said.startswith("error: model.net.depth is no key: ")
+    assert said.endswith("; ++model.net.depth=... sets what only a sweep's arms have\n")
+    assert "2 runs: 2 missing" in run(tmp_path, *sweep, "++model.net.depth=8").stdout
+
+
 def test_help_lists_the_choices_and_the_configuration_can_be_shown(tmp_path: Path) -> None:
     assert "policy: cosine, cosine_restarts, decay" in run(tmp_path, "--help").stdout
     assert "step_size: 4 epochs" in run(tmp_path, "--cfg", "job").stdout

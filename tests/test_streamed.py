@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from made_up import write_images
 from PIL import Image
 
 from clrbench import store
@@ -26,19 +27,6 @@ from clrbench.training.console import Console
 CPU = torch.device("cpu")
 # A net that any image size is small enough for.
 SMALL = ("model=linear", "model.input=imagenet", "data.batch_size=4", "trainer.workers=0")
-
-
-def write_images(root: Path, per_class: int = 4, held_out: str = "val") -> Path:
-    """Noisy JPEGs of different sizes, two classes."""
-    random = np.random.default_rng(0)
-    for split in ("train", held_out):
-        for number, name in enumerate(("cat", "dog")):
-            (root / split / name).mkdir(parents=True)
-            for index in range(per_class):
-                size = (300 + 20 * index, 280, 3)
-                pixels = random.integers(0, 128, size, dtype=np.uint8) + np.uint8(100 * number)
-                Image.fromarray(pixels).save(root / split / name / f"{index}.jpg")
-    return root
 
 
 @pytest.fixture

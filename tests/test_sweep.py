@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from conftest import ROOT
+from made_up import write_images
 
 from clrbench.store import Record, records
 
@@ -338,6 +339,15 @@ def test_a_results_folder_that_is_read_only_fails_each_cell_with_the_reason(tmp_
             results.mkdir(mode=0o500)
         assert_each_cell_failed(run(tmp_path, *CELLS), str(results))
         assert list(results.iterdir()) == []
+
+
+def test_the_workers_of_a_sweep_stream_images_that_processes_of_their_own_decode(tmp_path: Path) -> None:
+    write_images(tmp_path / "images")
+    images = ("data=imagenet", f"data.path={tmp_path}/images", "data.batch_size=4", "trainer.workers=1")
+    net = ("model=linear", "model.input=imagenet", "iterations=2", "policy=fixed")
+    done = run(tmp_path, *images, *net, "seed=1,2", "hydra.launcher.n_jobs=2")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "2 of 2 runs" in done.stdout
 
 
 # What is shown

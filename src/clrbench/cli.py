@@ -1,5 +1,6 @@
 """The command line around Hydra: one line for an error, a table behind a sweep, an exit code that tells."""
 
+import multiprocessing
 import os
 import shlex
 import sys
@@ -64,6 +65,8 @@ def run_one(composed: DictConfig) -> str | None:
     sweeping = HydraConfig.get().mode == RunMode.MULTIRUN
     if sweeping:
         end_with_parent()
+        # joblib puts a way of its own in the place of the platform's, and with that no DataLoader can start its processes.
+        multiprocessing.set_start_method(multiprocessing.get_all_start_methods()[0], force=True)
     try:
         reason = _run_one(composed, sweeping)
     except (ClrbenchError, OSError) as error:
