@@ -61,6 +61,14 @@ def test_too_few_or_disagreeing_seeds_give_the_command_that_would_settle_it(tmp_
     assert (found.choice, found.command) == (UNKNOWN, "make sweep EXPERIMENT=table1 SEEDS=1,2,3,4,5")
 
 
+def test_the_command_that_would_settle_it_repeats_what_was_changed_in_the_experiment(tmp_path: Path) -> None:
+    for policy, schedule in KINDS.items():
+        typed = ["experiment=table1", f"arm=table1/{policy}", "scale=0.2", "seed=1"]
+        write_arm(tmp_path, policy, BASE[:1], schedule=schedule, config={"overrides": typed})
+    (found,) = advice(tmp_path)
+    assert found.command == "python train.py -m experiment=table1 scale=0.2 seed=1,2,3,4,5"
+
+
 @pytest.mark.parametrize(("policy", "schedule"), [("fixed", FIXED), ("triangular", CYCLES)])
 def test_without_a_rival_nothing_is_advised(tmp_path: Path, policy: str, schedule: dict[str, object]) -> None:
     write_arm(tmp_path, policy, BASE, schedule=schedule)

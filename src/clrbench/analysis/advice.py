@@ -21,6 +21,8 @@ RIGHT, WRONG = "take the bounds that the range test finds", "take other bounds t
 MARGIN = 0.5
 SEEDS = (1, 2, 3, 4, 5)
 _CONSTANT = ("clrbench.schedules.fixed", "clrbench.schedules.step")
+# What an experiment sweeps over, as far as runs are typed with it.
+_OF_EXPERIMENT = ("experiment=", "arm=", "seed=", "policy", "bounds", "optimizer")
 _TOLD = ("base_lr", "max_lr", "step_size", "gamma", "decays", "window")
 
 
@@ -192,13 +194,17 @@ def _mean(arm: Arm) -> str:
 
 def _command(arm: Arm, data: str, model: str) -> str:
     if arm.experiment == "adhoc":
-        return _first_command(data, model, _typed(arm))
-    return f"make sweep EXPERIMENT={shlex.quote(arm.experiment)} SEEDS={','.join(map(str, SEEDS))}"
+        # Data of one's own are not known by their name.
+        return _first_command(data, model, _typed(arm, ("policy", "seed=")))
+    experiment, seeds = shlex.quote(arm.experiment), ",".join(map(str, SEEDS))
+    if changed := _typed(arm, _OF_EXPERIMENT):
+        return f"python train.py -m experiment={experiment} {shlex.join(changed)} seed={seeds}"
+    return f"make sweep EXPERIMENT={experiment} SEEDS={seeds}"
 
 
-def _typed(arm: Arm) -> list[str]:
-    """What was typed for a run of `arm` besides policy and seed: data of one's own are not known by their name."""
-    return [text for text in arm.runs[0].config.get("overrides", ()) if not text.startswith(("policy", "seed="))]
+def _typed(arm: Arm, but: tuple[str, ...]) -> list[str]:
+    """What was typed for a run of `arm`, without what begins like one of `but`."""
+    return [text for text in arm.runs[0].config.get("overrides", ()) if not text.startswith(but)]
 
 
 def _first_command(data: str, model: str, typed: Sequence[str] = ()) -> str:
