@@ -9,13 +9,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
-from conftest import RESULT
+from conftest import RESULT, ROOT
+from rich.console import Console
 
 from clrbench.analysis.decomposition import in_words, leads
 from clrbench.analysis.runs import OWN, arms_of, run_of
 from clrbench.analysis.stats import half_width
 from clrbench.analysis.summary import summarize as summarize_arms
-from clrbench.report.terminal import summary_table
+from clrbench.report.terminal import print_summary, summary_table
 from clrbench.store import Evaluation, Record
 
 
@@ -111,6 +112,23 @@ def test_the_best_arm_is_held_against_each_other_one_by_the_seeds_that_both_have
     # t(0.975, 2 degrees of freedom) = 4.3027, standard error = 1 / 3
     assert in_words([4.0, 4.0, 5.0]) == "+4.33 points [+2.90, +5.77], n = 3 common seeds"
     assert in_words([-15.0]) == "-15.00 points, n = 1 common seeds"
+
+
+@pytest.mark.parametrize(
+    ("rival", "said"),
+    [((70.0, 80.0), "ahead of exp: +2.50"), ((75.0, 80.0), "level with exp: +0.00"), ((90.0,), "behind exp: -15.00")],
+)
+def test_a_sweep_says_how_its_best_arm_stands(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], rival: tuple[float, ...], said: str
+) -> None:
+    runs = [
+        run
+        for policy, values in (("fixed", (75.0, 80.0)), ("exp", rival))
+        for seed, accuracy in enumerate(values)
+        for run in run_of(record(tmp_path, name=policy, policy=policy, seed=seed, test_accuracy=accuracy), OWN)
+    ]
+    print_summary(Console(width=200), "", runs, ROOT / "conf", tmp_path)
+    assert f"fixed is {said} points" in capsys.readouterr().out
 
 
 def test_an_arm_alone_and_arms_of_other_data_have_no_lead(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import polars as pl
@@ -26,10 +27,15 @@ def print_summary(console: Console, title: str, runs: Sequence[Run], conf: Path,
     arms = arms_of(runs)
     console.print(summary_table(summarize(arms), title))
     for best, other, differences in leads(arms):
-        console.print(escape(f"{best.label} is ahead of {other.label} by {in_words(differences)}"))
+        console.print(escape(f"{best.label} {_stands(fmean(differences))} {other.label}: {in_words(differences)}"))
     told = [verdict for verdict in judge_all(runs, conf, results) if any(verdict.source == run.source for run in runs)]
     if told:
         console.print(verdict_table(told))
+
+
+def _stands(difference: float) -> str:
+    # The best has the most seeds, and may be behind an arm that has fewer.
+    return "is ahead of" if difference > 0 else "is behind" if difference < 0 else "is level with"
 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> Table:
