@@ -19,6 +19,7 @@ class Sizes:
     evaluated_images: int = 10_000
     stored_runs: tuple[int, ...] = (200, 2000)  # multiples of the arms that bench/store.py has
     short_iterations: int = 1280  # of digits, two seconds; 32 evaluations
+    quick_scale: float = 1.0  # of what `make sweep` carries out
     sweeps: int = 2
     swept_runs: int = 16
     swept_iterations: int = 2560

@@ -22,11 +22,12 @@ WAYS = {
     "sweep, one run after another with two threads": ("hydra/launcher=basic", "trainer.threads=2"),
     "sweep, a one-thread worker a core": (),
 }
+QUICK = "sweep of experiment=quick, until its table"
 POLICIES = ("triangular", "triangular2", "exp_range", "parabolic")
 
 
 def measure(conf: Path, folder: Path, sizes: Sizes) -> list[Figure]:
-    """The figures: seconds of both ways, how many times as many runs an hour the workers make, and the long sweep's."""
+    """The figures: of the first sweep that a user makes, of both ways and their ratio, and of the long sweep."""
     train = conf.parent / "train.py"
     ways = {name: partial(_seconds, train, folder, sizes, options) for name, options in WAYS.items()}
     found = alternate("sweep", ways, sizes.sweeps)
@@ -34,11 +35,18 @@ def measure(conf: Path, folder: Path, sizes: Sizes) -> list[Figure]:
     ratios = [slow / fast for slow, fast in zip(in_turn, by_workers, strict=True)]
     long = f"sweep of {sizes.long_sweep} runs / its training and evaluations, shared by the workers"
     times = alternate("sweep", {long: partial(_times_its_computing, conf, train, folder, sizes)}, 1)
+    quick = alternate("sweep", {QUICK: partial(_seconds_of_quick, train, folder, sizes)}, sizes.sweeps)
     return [
+        Figure(QUICK, "s", quick[QUICK]),
         *(Figure(name, "s", found[name]) for name in WAYS),
         Figure("runs an hour, workers / in turn", "times", ratios, GOAL),
         Figure(long, "times", times[long], NEAR_IDEAL),
     ]
+
+
+def _seconds_of_quick(train: Path, folder: Path, sizes: Sizes) -> float:
+    with own_folder(folder) as (_, paths):
+        return seconds_of(train, ["-m", "experiment=quick", f"scale={sizes.quick_scale}", *paths], "9 of 9 runs")
 
 
 def _seconds(train: Path, folder: Path, sizes: Sizes, options: Sequence[str]) -> float:
