@@ -53,7 +53,7 @@ def _judged(contents: Contents) -> list[Verdict]:
 def _not_run(verdicts: Iterable[Verdict]) -> str:
     waiting = [verdict for verdict in verdicts if verdict.verdict == NOT_RUN]
     return "\n".join(
-        f"- {verdict.claim.id}, {in_cell(verdict.claim.says)}: {in_cell(verdict.reason)}"
+        f"- {verdict.claim.id}, {in_cell(verdict.claim.says)}: {in_cell('; '.join([verdict.reason, *verdict.case.differs]))}"
         + (f": `{verdict.case.command}`" if verdict.case.command else "")
         for verdict in waiting
     )
