@@ -1,10 +1,8 @@
 """What a run says to the person who started it."""
 
-import math
-import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytorch_lightning as pl
 from rich.console import Console as RichConsole
@@ -13,6 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import nn
 
 from clrbench.spec import RunSpec
+from clrbench.training.every import Every
+
+_MOVES_A_SECOND = 4
 
 
 class Console:
@@ -76,32 +77,12 @@ def _value(value: object) -> str:
     return str(value)
 
 
-class _NowAndThen(pl.Callback):
-    """Tells the iteration every so many seconds: behind every step it would be felt where steps are short."""
-
-    EVERY: ClassVar[float]
-    _told = -math.inf
-
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
-    ) -> None:
-        """Tell it where it is time."""
-        now = time.monotonic()
-        if now - self._told >= self.EVERY:
-            self._told = now
-            self.tell(trainer.global_step)
-
-    def tell(self, iteration: int) -> None:
-        """Tell it now."""
-        raise NotImplementedError
-
-
-class ProgressBar(_NowAndThen):
+class ProgressBar(pl.Callback):
     """A bar with the time left; nothing where the output is no terminal."""
 
-    EVERY = 0.25
-
     def __init__(self, console: RichConsole, start: int, iterations: int) -> None:
+        # Behind every step it would be felt where steps are short.
+        self._move = Every(1 / _MOVES_A_SECOND)
         self._bar = Progress(
             TextColumn("training"),
             BarColumn(),
@@ -113,7 +94,7 @@ class ProgressBar(_NowAndThen):
             console=console,
             transient=True,
             disable=console.quiet or not console.is_terminal,
-            refresh_per_second=1 / self.EVERY,
+            refresh_per_second=_MOVES_A_SECOND,
             speed_estimate_period=60,
         )
         self._task = self._bar.add_task("training", completed=start, total=iterations)
@@ -122,9 +103,12 @@ class ProgressBar(_NowAndThen):
         """Show the bar."""
         self._bar.start()
 
-    def tell(self, iteration: int) -> None:
-        """Move the bar."""
-        self._bar.update(self._task, completed=iteration)
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
+    ) -> None:
+        """Move the bar where it is time."""
+        if self._move.is_due():
+            self._bar.update(self._task, completed=trainer.global_step)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take the bar away."""
@@ -135,14 +119,15 @@ class ProgressBar(_NowAndThen):
         self._bar.stop()
 
 
-class ProgressNote(_NowAndThen):
+class ProgressNote(pl.Callback):
     """Notes the iteration in a file, for whoever watches the run from outside."""
 
-    EVERY = 1.0
-
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path, self._note = path, Every(1.0)
 
-    def tell(self, iteration: int) -> None:
-        """Write it; a reader who meets half a number loses nothing by it."""
-        self._path.write_text(str(iteration))
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
+    ) -> None:
+        """Write it about once a second; a reader who meets half a number loses nothing by it."""
+        if self._note.is_due():
+            self._path.write_text(str(trainer.global_step))

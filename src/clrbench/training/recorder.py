@@ -11,6 +11,7 @@ import torch
 
 from clrbench.files import replacing
 from clrbench.store import Evaluation
+from clrbench.training.every import Every
 
 CHECK_EVERY = 50
 _FLUSH_EVERY = 1.0  # seconds: to wait for the disk takes longer than a short run's evaluation
@@ -46,7 +47,7 @@ class Recorder(pl.Callback):
         self._points, self._per_epoch, self._rate = frozenset(points), iterations_per_epoch, rate
         self._evaluate, self._on_evaluation = evaluate, on_evaluation
         self._checkpoint, self._loss_limit = checkpoint, loss_limit
-        self._seconds, self._since, self._flushed = 0.0, 0.0, -math.inf
+        self._seconds, self._since, self._flush = 0.0, 0.0, Every(_FLUSH_EVERY)
         self._loss, self._batches = torch.zeros((), dtype=torch.float64), 0
 
     @property
@@ -94,7 +95,7 @@ class Recorder(pl.Callback):
                 self.rows.append(row)
                 self._loss.zero_()
                 self._batches = 0
-                flush = self._is_flush_due()
+                flush = self._flush.is_due()
                 self._save(trainer, flush)
                 self._on_evaluation(self.rows, flush=flush)
         self._since = time.perf_counter()
@@ -104,13 +105,6 @@ class Recorder(pl.Callback):
             return False
         self.diverged = f"{which} loss {loss:.4g} at iteration {self.iteration} (limit {self._loss_limit:g})"
         trainer.should_stop = True
-        return True
-
-    def _is_flush_due(self) -> bool:
-        now = time.monotonic()
-        if now - self._flushed < _FLUSH_EVERY:
-            return False
-        self._flushed = now
         return True
 
     def _save(self, trainer: pl.Trainer, flush: bool) -> None:
