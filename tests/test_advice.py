@@ -63,10 +63,10 @@ def test_too_few_or_disagreeing_seeds_give_the_command_that_would_settle_it(tmp_
 
 def test_the_command_that_would_settle_it_repeats_what_was_changed_in_the_experiment(tmp_path: Path) -> None:
     for policy, schedule in KINDS.items():
-        typed = ["experiment=table1", f"arm=table1/{policy}", "scale=0.2", "seed=1"]
+        typed = ["experiment=table1", f"arm=table1/{policy}", "model.net.depth=20", "scale=0.2", "seed=1"]
         write_arm(tmp_path, policy, BASE[:1], schedule=schedule, config={"overrides": typed})
     (found,) = advice(tmp_path)
-    assert found.command == "python train.py -m experiment=table1 scale=0.2 seed=1,2,3,4,5"
+    assert found.command == "python train.py -m experiment=table1 ++model.net.depth=20 scale=0.2 seed=1,2,3,4,5"
 
 
 @pytest.mark.parametrize(("policy", "schedule"), [("fixed", FIXED), ("triangular", CYCLES)])

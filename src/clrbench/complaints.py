@@ -23,7 +23,9 @@ def in_one_line(error: Exception, overrides: Sequence[str], compose: Compose) ->
     """The complaint of an error that composing `overrides` raised; `compose` finds the keys that there are."""
     text = f"{error}\n{error.__cause__ or ''}"
     if match := re.search(r"Could not override '([\w.@/]+)'", text):
-        in_sweep = f"; ++{match[1]}=... sets what only a sweep's arms have" if {"-m", "--multirun"} & set(overrides) else ""
+        # What a net or a policy takes is known once it is chosen, which the arms of a sweep do.
+        is_of_arms = {"-m", "--multirun"} & set(overrides) and match[1].startswith(("model.net.", "policy."))
+        in_sweep = f"; ++{match[1]}=... sets what only a sweep's arms have" if is_of_arms else ""
         return _unknown_key(match[1], _composed_without_values(overrides, compose)) + in_sweep
     if match := re.search(r"Could not find '([^']+)'\n\nAvailable options in '([\w/]+)':\n((?:\t.*\n?)+)", text):
         chosen, group, options = match.groups()

@@ -197,7 +197,8 @@ def _command(arm: Arm, data: str, model: str) -> str:
         # Data of one's own are not known by their name.
         return _first_command(data, model, _typed(arm, ("policy", "seed=")))
     experiment, seeds = shlex.quote(arm.experiment), ",".join(map(str, SEEDS))
-    if changed := _typed(arm, _OF_EXPERIMENT):
+    # Where a sweep begins no arm has chosen the net, so that what the net takes has to be forced.
+    if changed := [f"++{text}" if text.startswith("model.net.") else text for text in _typed(arm, _OF_EXPERIMENT)]:
         return f"python train.py -m experiment={experiment} {shlex.join(changed)} seed={seeds}"
     return f"make sweep EXPERIMENT={experiment} SEEDS={seeds}"
 
