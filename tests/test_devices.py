@@ -20,12 +20,14 @@ from clrbench.training import devices, processes
 from clrbench.training import run as running
 from clrbench.training.build import build
 from clrbench.training.console import Console
+from clrbench.training.module import Classifier
 from clrbench.training.recorder import CHECK_EVERY, Recorder
 from hydra_plugins.clrbench_cells import slurm
 
 MakeConfig = Callable[..., Config]
 SHORT = ("iterations=80", "policy.step_size=20", "trainer.evaluate_every=20")
 TWO = ("trainer=ddp", "trainer.accelerator=cpu")
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA GPU on this machine")
 
 
 def train(config: Config) -> tuple[Result, Record]:
@@ -182,6 +184,56 @@ def test_a_step_on_a_device_never_waits_for_a_value_from_it(
         recorder.on_train_batch_end(trainer, module, {"loss": loss.detach()}, batch, 0)  # type: ignore[arg-type]
     with pytest.raises(RuntimeError):
         loss.item()
+
+
+@needs_gpu
+def test_a_gpu_makes_the_record_of_a_processor(make_config: MakeConfig) -> None:
+    augmented = (*SHORT, "data.augment=crop_flip")
+    _, processor = train(make_config(*augmented, folder="processor"))
+    result, gpu = train(make_config(*augmented, "trainer=gpu", folder="gpu"))
+    assert (result.status, result.device) == (store.FINISHED, torch.cuda.get_device_name(0))
+    assert gpu.folder.name == processor.folder.name
+    assert_alike(gpu, processor)
+
+
+@needs_gpu
+def test_an_interrupted_run_goes_on_on_a_gpu(make_config: MakeConfig, interrupted_at: Callable[..., Any]) -> None:
+    _, undisturbed = train(make_config(*SHORT, "trainer=gpu", folder="undisturbed"))
+    config = make_config(*SHORT, "trainer=gpu", folder="disturbed")
+    with interrupted_at(50):
+        train(config)
+    result, record = train(config)
+    assert result.status == store.FINISHED
+    assert_alike(record, undisturbed)
+
+
+@needs_gpu
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_no_step_on_a_gpu_waits_for_it(make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch, precision: str) -> None:
+    # From behind the first evaluation, at iteration 20, until shortly before the next: torch raises where a step would wait.
+    training_step, steps = Classifier.training_step, []
+
+    def watched(self: Classifier, batch: Any, batch_idx: int) -> torch.Tensor:
+        steps.append(self.trainer.global_step)
+        torch.cuda.set_sync_debug_mode("error" if 22 <= steps[-1] < 38 else "default")
+        return training_step(self, batch, batch_idx)
+
+    monkeypatch.setattr(Classifier, "training_step", watched)
+    choices = ("model=cifar10_full", "data.augment=crop_flip", "trainer=gpu", f"trainer.precision={precision}")
+    result, _ = train(make_config(*SHORT, *choices))
+    torch.cuda.set_sync_debug_mode("default")
+    assert result.status == store.FINISHED, result.reason
+    assert steps == list(range(80))
+
+
+@needs_gpu
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_a_mixed_precision_on_a_gpu_ends_near_float32(make_config: MakeConfig, precision: str) -> None:
+    plain, _ = train(make_config(*SHORT, "trainer=gpu", folder="plain"))
+    mixed, _ = train(make_config(*SHORT, "trainer=gpu", f"trainer.precision={precision}", folder="mixed"))
+    assert mixed.status == store.FINISHED
+    assert mixed.run_id != plain.run_id
+    assert mixed.test_accuracy == pytest.approx(plain.test_accuracy, abs=3)
 
 
 # Compiled nets
