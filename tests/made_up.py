@@ -52,7 +52,7 @@ def write_run(
         "iterations": iterations,
         "seed": seed,
         "precision": settings["trainer"]["precision"],
-        **extra,
+        **{name: value for name, value in extra.items() if name != "overrides"},  # how it was typed decides no number
     }
     name = f"{policy}-{iterations}-s{seed}-{len(list(results.glob('*/*/*'))):010x}"
     record = Record(results / source / experiment / name)

@@ -77,6 +77,23 @@ def test_without_a_rival_nothing_is_advised(tmp_path: Path, policy: str, schedul
     assert found.because == [f"no finished run with {'a cyclical policy' if policy == 'fixed' else 'a fixed rate'}"]
 
 
+def test_an_experiment_without_rivals_is_not_proposed_again(tmp_path: Path) -> None:
+    typed = ["policy.step_size=4 epochs", "seed=1", "experiment=step_size", "trainer=gpu"]
+    write_arm(tmp_path, "triangular2", BASE, schedule=CYCLES, experiment="step_size", config={"overrides": typed})
+    (found,) = advice(tmp_path)
+    command = "python train.py -m data=cifar10 model=cifar10_full policy=fixed,triangular,triangular2,exp_range seed=1,2,3,4,5"
+    assert found.command == command
+
+
+def test_the_command_that_would_settle_shipped_runs_leaves_the_device_to_the_reader(tmp_path: Path) -> None:
+    for source, place in (("evidence", []), ("runs", ["trainer=gpu"])):
+        for policy, schedule in KINDS.items():
+            typed = ["experiment=table1", f"arm=table1/{policy}", "scale=0.2", "seed=1", "trainer=gpu"]
+            write_arm(tmp_path / source, policy, BASE[:1], schedule=schedule, source=source, config={"overrides": typed})
+        (found,) = advice(tmp_path / source)
+        assert found.command == f"python train.py -m experiment=table1 {' '.join(['scale=0.2', *place])} seed=1,2,3,4,5"
+
+
 def test_the_best_fixed_rate_is_the_rival_and_how_many_were_tried_is_told(tmp_path: Path) -> None:
     for rate, by in ((0.001, 0.0), (0.002, 3.0), (0.004, -1.0)):
         write_arm(tmp_path, "fixed", [value + by for value in BASE], schedule={**FIXED, "base_lr": rate})

@@ -253,8 +253,27 @@ def test_only_runs_in_the_papers_setting_stand_beside_its_numbers(tmp_path: Path
     write_run(tmp_path, "fixed", 1, 80.0)
     write_run(tmp_path, "fixed", 2, 70.0, config=other)
     block = readme_block(gather(tmp_path, CONF), CONF)
-    assert "| 81.4% | 80.00% |" in block
+    assert "| 81.4% | 80.00% | 1 |" in block
     assert "70.00%" not in block
+
+
+def test_the_seeds_of_a_run_of_the_paper_share_a_row_and_a_command_for_any_device(tmp_path: Path) -> None:
+    for seed, accuracy in ((1, 80.0), (2, 82.0)):
+        typed = ["experiment=table1", "arm=table1/fixed", f"seed={seed}", "trainer=gpu", "trainer.threads=1"]
+        write_run(tmp_path, "fixed", seed, accuracy, config={"overrides": typed})
+    block = readme_block(gather(tmp_path, CONF), CONF)
+    row = r"81.4% | 81.00% \[68.29, 93.71\] | 2 | `python train.py -m experiment=table1 arm=table1/fixed seed=1,2` |"
+    assert row in block
+
+
+def test_the_readme_tells_the_claims_that_are_not_the_papers_in_a_line(tmp_path: Path) -> None:
+    for precision, by in (("float32", 0.0), ("bfloat16", 0.01)):
+        setting = {"trainer": {"precision": precision}, "scale": 0.2}
+        values = [value + by * seed for seed, value in enumerate(BASE)]
+        write_arm(tmp_path, "fixed", values, experiment="table1_fifth", config=setting)
+    block = readme_block(gather(tmp_path, CONF), CONF)
+    assert "bfloat16 beside float32 (not of the paper): P1a holds." in block
+    assert "| P1a |" not in block
 
 
 def test_the_readme_keeps_all_but_its_results() -> None:

@@ -511,3 +511,11 @@ def test_a_range_test_on_other_data_says_nothing_about_the_papers_bounds(tmp_pat
     (verdict,) = [verdict for verdict in judge_all(runs, CONF, tmp_path) if verdict.claim.id == "C9"]
     command = "python scripts/range_test.py data=cifar10 model=cifar10_full data.split=paper"
     assert (verdict.verdict, verdict.case.command) == (NOT_RUN, command)
+
+
+def test_a_verdict_tells_which_seeds_ran_on_a_gpu(tmp_path: Path) -> None:
+    for policy in ("cycling", "fixed"):
+        write_run(tmp_path, policy, 1, 80.0)
+        write_run(tmp_path, policy, 2, 81.0, device="NVIDIA H100")
+        write_run(tmp_path, policy, 3, 81.0, device="NVIDIA H100")
+    assert judged(tmp_path)["A1"].case.notes == ["computed on NVIDIA H100 (seeds: 2, 3) and cpu (seeds: 1)"]

@@ -8,9 +8,10 @@ from statistics import fmean
 from typing import Any
 
 from clrbench.analysis import stats
+from clrbench.analysis.commands import PLACE
 from clrbench.analysis.decomposition import best_of, in_words, paired
 from clrbench.analysis.readings import cycle_ends
-from clrbench.analysis.runs import SOURCES, Arm
+from clrbench.analysis.runs import EVIDENCE, SOURCES, Arm
 from clrbench.analysis.verdicts import ALPHA
 from clrbench.analysis.wrong_bounds import Deviation, deviations
 from clrbench.range_test.records import RANGE_TEST
@@ -74,7 +75,7 @@ def _advice(arms: Sequence[Arm], data: str, model: str) -> Advice:
     if fixed is None or best is None:
         lacking = "a fixed rate" if fixed is None else "a cyclical policy"
         return Advice(
-            **about, choice=UNKNOWN, because=[f"no finished run with {lacking}"], command=_command(arms[0], data, model)
+            **about, choice=UNKNOWN, because=[f"no finished run with {lacking}"], command=_rival_command(arms[0], data, model)
         )
     differences = paired(best.accuracies, fixed.accuracies)
     choice = _choice(differences, best.iterations, fixed.iterations)
@@ -192,6 +193,14 @@ def _mean(arm: Arm) -> str:
     return f"{fmean(arm.accuracies.values()):.2f}% (n = {len(arm.accuracies)})"
 
 
+def _rival_command(arm: Arm, data: str, model: str) -> str:
+    """What brings the rival that is lacking: the experiment's other arms; where it has no arms, a comparison of policies."""
+    typed = arm.runs[0].config.get("overrides", ())
+    if arm.experiment == "adhoc" or not typed or any(text.startswith("arm=") for text in typed):
+        return _command(arm, data, model)
+    return _first_command(data, model, _typed(arm, _OF_EXPERIMENT))
+
+
 def _command(arm: Arm, data: str, model: str) -> str:
     if arm.experiment == "adhoc":
         # Data of one's own are not known by their name.
@@ -204,8 +213,9 @@ def _command(arm: Arm, data: str, model: str) -> str:
 
 
 def _typed(arm: Arm, but: tuple[str, ...]) -> list[str]:
-    """What was typed for a run of `arm`, without what begins like one of `but`."""
-    return [text for text in arm.runs[0].config.get("overrides", ()) if not text.startswith(but)]
+    """What was typed for a run of `arm`, without what begins like one of `but`, and without the place of what ships."""
+    left_out = (*but, *PLACE) if arm.source == EVIDENCE else but
+    return [text for text in arm.runs[0].config.get("overrides", ()) if not text.startswith(left_out)]
 
 
 def _first_command(data: str, model: str, typed: Sequence[str] = ()) -> str:

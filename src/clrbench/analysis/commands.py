@@ -1,17 +1,34 @@
-"""The command that makes a run anew."""
+"""The command that makes runs anew."""
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
 
 from clrbench.analysis.runs import Run
 
+# How choices begin that say where a run is computed, and never change its numbers beyond rounding.
+PLACE = ("trainer=", *(f"trainer.{key}=" for key in ("accelerator", "devices", "nodes", "threads", "workers")))
+
 
 def command_of(run: Run, conf: Path) -> str:
     """The command line of a run: what its record tells, else that of its experiment's arm; empty where neither is known."""
-    overrides = run.config.get("overrides") or _of_arm(run, conf)
-    return f"python train.py {shlex.join(map(str, overrides))}" if overrides else ""
+    overrides = _overrides(run, conf)
+    return f"python train.py {shlex.join(overrides)}" if overrides else ""
+
+
+def command_of_seeds(runs: Sequence[Run], conf: Path) -> str:
+    """The command line of runs that differ in nothing but the seed, on whatever device; empty where it is not known."""
+    if len(runs) == 1:
+        return command_of(runs[0], conf)
+    shared = [text for text in _overrides(runs[0], conf) if not text.startswith(("seed=", *PLACE))]
+    seeds = ",".join(str(run.result.seed) for run in runs)
+    return f"python train.py -m {shlex.join(shared)} seed={seeds}" if shared else ""
+
+
+def _overrides(run: Run, conf: Path) -> list[str]:
+    return list(map(str, run.config.get("overrides") or _of_arm(run, conf)))
 
 
 def _of_arm(run: Run, conf: Path) -> list[str]:

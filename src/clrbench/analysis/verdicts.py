@@ -184,7 +184,7 @@ def _case(
     treatment = _accuracies(treated, claim.treatment)
     control = _accuracies(controls, claim.control)
     values = {} if _is_ambiguous(treated) or _is_ambiguous(controls) else _values(claim, treated, treatment, controls, control)
-    notes = [note for members in (treated, controls) for note in _notes(members)]
+    notes = [note for members in (treated, controls) for note in _notes(members)] + _devices([*treated, *controls])
     if values and claim.control.best_of:
         rivals = ", ".join(claim.control.best_of)
         notes.append(f"the control is {controls[0].result.policy}, of {rivals} the best by these same runs, which favours it")
@@ -248,6 +248,15 @@ def _notes(runs: Sequence[Run]) -> list[str]:
     if _is_ambiguous(runs):
         notes.append(f"several runs of {policy} have one seed: which of them is meant, the claim does not say")
     return notes
+
+
+def _devices(runs: Iterable[Run]) -> list[str]:
+    """Which seeds ran on which device, unless all ran on processors."""
+    seeds: dict[str, set[int]] = defaultdict(set)
+    for run in runs:
+        seeds[run.result.device].add(run.result.seed)
+    told = [f"{device} (seeds: {', '.join(map(str, sorted(of)))})" for device, of in sorted(seeds.items())]
+    return [] if set(seeds) <= {"cpu"} else [f"computed on {' and '.join(told)}"]
 
 
 def _cost_case(claim: Claim, family: Family, record: Path) -> Case:

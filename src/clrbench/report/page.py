@@ -105,6 +105,7 @@ def _run(run: Run, folder: Path, conf: Path) -> dict[str, str]:
         "status": result.status if result.reason is None else f"{result.status}: {result.reason}",
         "accuracy": text(result.test_accuracy, "accuracy"),
         "iterations": f"{result.iterations:,}",
+        "device": result.device,
         "link": Path(os.path.relpath(run.record.folder, folder)).as_posix() + "/",
         "name": result.name,
         "command": command_of(run, conf),

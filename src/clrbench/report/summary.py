@@ -1,18 +1,23 @@
 """The report in Markdown, and the table of results in the README."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
+from statistics import fmean
 
 import polars as pl
 
-from clrbench.analysis.commands import command_of
-from clrbench.analysis.runs import EVIDENCE, Run
+from clrbench.analysis.commands import command_of_seeds
+from clrbench.analysis.runs import EVIDENCE, Arm, Run, arms_of
+from clrbench.analysis.stats import interval
 from clrbench.analysis.verdicts import NOT_RUN, Verdict
 from clrbench.errors import ClrbenchError
 from clrbench.report.contents import Contents, Section, origin
 from clrbench.report.rows import advice_title, verdict_row
 from clrbench.report.tables import in_cell, summary_frame, to_markdown
 
+# The source of claims that are not the paper's.
+OURS = "this suite"
 BEGIN, END = "<!-- results: made by `make report` -->", "<!-- end of results -->"
 
 
@@ -70,10 +75,21 @@ def _verdicts(verdicts: Iterable[Verdict]) -> str:
 def readme_block(contents: Contents, conf: Path) -> str:
     """The README's results, from the shipped records alone: the claims that could be settled, and the runs of the paper."""
     verdicts = _best_founded(_judged(contents))
-    parts = [_verdicts(verdict for verdict in verdicts if not verdict.has_too_few_seeds)]
+    founded = [verdict for verdict in verdicts if not verdict.has_too_few_seeds]
+    parts = [_verdicts(verdict for verdict in founded if verdict.claim.source != OURS)]
+    for title, own in _by_title(verdict for verdict in founded if verdict.claim.source == OURS):
+        parts.append(f"{title}: {'; '.join(own)}.")
     if few := [verdict.claim.id for verdict in verdicts if verdict.has_too_few_seeds]:
         parts.append(f"Run with too few seeds for a verdict: {', '.join(few)}.")
     return "\n\n".join([*parts, _paper_runs(contents.runs, contents.verdicts, conf)])
+
+
+def _by_title(verdicts: Iterable[Verdict]) -> Iterable[tuple[str, list[str]]]:
+    """The verdicts on claims of a file, in few words, below its title."""
+    told: dict[str, list[str]] = defaultdict(list)
+    for verdict in verdicts:
+        told[in_cell(verdict.case.family.title)].append(in_cell(f"{verdict.claim.id} {verdict.verdict}"))
+    return told.items()
 
 
 def _best_founded(verdicts: Iterable[Verdict]) -> list[Verdict]:
@@ -91,17 +107,25 @@ def _paper_runs(runs: Iterable[Run], verdicts: Iterable[Verdict], conf: Path) ->
         (verdict.experiment, side.select.get("policy.name")): (side.paper, verdict.claim.setting)
         for verdict in verdicts
         for side in (verdict.claim.treatment, verdict.claim.control)
+        if side.paper is not None
     }
-    rows = []
+    shipped = []
     for run in runs:
-        told, setting = paper.get((run.result.experiment, run.result.policy), (None, {}))
-        is_the_papers = all(run.values.get(key) == value for key, value in setting.items())
-        if run.source == EVIDENCE and told is not None and is_the_papers:
-            rows.append(
-                f"| {in_cell(run.result.policy)}, {run.result.iterations:,} iterations | {told:.1f}% "
-                f"| {run.result.test_accuracy:.2f}% | `{command_of(run, conf)}` |"
-            )
-    return "\n".join(["| run of the paper | the paper | here | command |", "|---|---|---|---|", *rows])
+        _, setting = paper.get((run.result.experiment, run.result.policy), (None, None))
+        if run.source == EVIDENCE and run.is_finished and setting is not None:
+            shipped += [run] if all(run.values.get(key) == value for key, value in setting.items()) else []
+    rows = [_paper_row(arm, paper[arm.experiment, arm.policy][0], conf) for arm in arms_of(shipped)]
+    return "\n".join(["| run of the paper | the paper | here | n | command |", "|---|---|---|---|---|", *rows])
+
+
+def _paper_row(arm: Arm, told: float, conf: Path) -> str:
+    accuracies = list(arm.accuracies.values())
+    ends = interval(accuracies)
+    mean = f"{fmean(accuracies):.2f}%" + ("" if ends is None else f" [{ends[0]:.2f}, {ends[1]:.2f}]")
+    return (
+        f"| {in_cell(arm.policy)}, {arm.iterations:,} iterations | {told:.1f}% | {in_cell(mean)} | {len(accuracies)} "
+        f"| `{command_of_seeds(arm.runs, conf)}` |"
+    )
 
 
 def with_block(text: str, block: str, name: str = "README.md", marks: tuple[str, str] = (BEGIN, END)) -> str:
