@@ -77,19 +77,21 @@ def readme_block(contents: Contents, conf: Path) -> str:
     verdicts = _best_founded(_judged(contents))
     founded = [verdict for verdict in verdicts if not verdict.has_too_few_seeds]
     parts = [_verdicts(verdict for verdict in founded if verdict.claim.source != OURS)]
-    for title, own in _by_title(verdict for verdict in founded if verdict.claim.source == OURS):
-        parts.append(f"{title}: {'; '.join(own)}.")
+    parts += _own(verdict for verdict in founded if verdict.claim.source == OURS)
     if few := [verdict.claim.id for verdict in verdicts if verdict.has_too_few_seeds]:
         parts.append(f"Run with too few seeds for a verdict: {', '.join(few)}.")
     return "\n\n".join([*parts, _paper_runs(contents.runs, contents.verdicts, conf)])
 
 
-def _by_title(verdicts: Iterable[Verdict]) -> Iterable[tuple[str, list[str]]]:
-    """The verdicts on claims of a file, in few words, below its title."""
-    told: dict[str, list[str]] = defaultdict(list)
+def _own(verdicts: Iterable[Verdict]) -> list[str]:
+    """A line a file of claims, the claims by their verdict."""
+    claims: dict[tuple[str, str], list[str]] = defaultdict(list)
     for verdict in verdicts:
-        told[in_cell(verdict.case.family.title)].append(in_cell(f"{verdict.claim.id} {verdict.verdict}"))
-    return told.items()
+        claims[verdict.case.family.title, verdict.verdict].append(verdict.claim.id)
+    lines: dict[str, list[str]] = defaultdict(list)
+    for (title, outcome), ids in claims.items():
+        lines[title].append(f"{', '.join(ids)} {outcome}")
+    return [in_cell(f"{title}: {'; '.join(words)}.") for title, words in lines.items()]
 
 
 def _best_founded(verdicts: Iterable[Verdict]) -> list[Verdict]:
