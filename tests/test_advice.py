@@ -77,6 +77,14 @@ def test_without_a_rival_nothing_is_advised(tmp_path: Path, policy: str, schedul
     assert found.because == [f"no finished run with {'a cyclical policy' if policy == 'fixed' else 'a fixed rate'}"]
 
 
+def test_arms_in_another_precision_are_no_rivals(tmp_path: Path) -> None:
+    for precision, by in (("float32", 2.0), ("bfloat16", -2.0)):
+        setting = {"trainer": {"precision": precision}}
+        write_arm(tmp_path, "fixed", shifted(1.0 + by), config=setting)
+        write_arm(tmp_path, "triangular", shifted(2.0 * by), schedule=CYCLES, config=setting)
+    assert [(found.arithmetic, found.choice) for found in advice(tmp_path)] == [("", CYCLE), ("bfloat16", KEEP)]
+
+
 def test_an_experiment_without_rivals_is_not_proposed_again(tmp_path: Path) -> None:
     typed = ["policy.step_size=4 epochs", "seed=1", "experiment=step_size", "trainer=gpu"]
     write_arm(tmp_path, "triangular2", BASE, schedule=CYCLES, experiment="step_size", config={"overrides": typed})

@@ -10,10 +10,11 @@ import polars as pl
 import pytest
 import yaml
 from conftest import RESULT, ROOT
+from made_up import write_run
 from rich.console import Console
 
 from clrbench.analysis.decomposition import in_words, leads
-from clrbench.analysis.runs import OWN, arms_of, run_of
+from clrbench.analysis.runs import OWN, arms_of, read_runs, run_of
 from clrbench.analysis.stats import half_width
 from clrbench.analysis.summary import summarize as summarize_arms
 from clrbench.report.terminal import print_summary, summary_table
@@ -92,6 +93,15 @@ def test_the_speed_up_is_over_the_fixed_rate_of_the_same_seed_and_never_is_infin
     assert (rows["fixed"]["to_fixed"], rows["fixed"]["speed_up"]) == (None, None)
     shown = summary_table(summarize(made), "")
     assert [column.header for column in shown.columns][-3:-1] == ["to fixed", "speed-up"]
+
+
+def test_the_fixed_rate_in_the_same_precision_is_the_rival(tmp_path: Path) -> None:
+    for precision, accuracy in (("float32", 80.0), ("bfloat16", 70.0)):
+        for policy in ("fixed", "triangular"):
+            setting = {"trainer": {"precision": precision}}
+            write_run(tmp_path, policy, 1, accuracy, curve=[60.0, 70.0, 75.0], config=setting)
+    rows = summarize_arms(arms_of(read_runs(tmp_path)[0])).filter(policy="triangular")
+    assert sorted(rows["to_fixed"]) == [200.0, 400.0]
 
 
 def test_the_best_arm_is_held_against_each_other_one_by_the_seeds_that_both_have(tmp_path: Path) -> None:

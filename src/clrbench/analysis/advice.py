@@ -43,6 +43,7 @@ class Advice:
     source: str = ""
     experiment: str = ""
     optimizer: str = ""
+    arithmetic: str = ""
     best: Arm | None = None
     fixed: Arm | None = None
     gain: float | None = None
@@ -52,11 +53,11 @@ class Advice:
 
 
 def advise(arms: Sequence[Arm], data: str, model: str) -> list[Advice]:
-    """An advice for each source, experiment and optimizer with runs of `data` and `model`; how to begin where none has."""
-    groups: dict[tuple[int, str, str], list[Arm]] = defaultdict(list)
+    """An advice for each source, experiment, optimizer and arithmetic with runs of `data` and `model`; else how to begin."""
+    groups: dict[tuple[int, str, str, str], list[Arm]] = defaultdict(list)
     for arm in arms:
         if arm.experiment != RANGE_TEST and arm.task == (data, model):
-            groups[SOURCES.index(arm.source), arm.experiment, arm.optimizer].append(arm)
+            groups[SOURCES.index(arm.source), arm.experiment, arm.optimizer, arm.arithmetic].append(arm)
     found = [_advice(groups[key], data, model) for key in sorted(groups)]
     return found or [Advice(data, model, UNKNOWN, [_no_run(arms, data, model)], command=_first_command(data, model))]
 
@@ -69,7 +70,7 @@ def _no_run(arms: Sequence[Arm], data: str, model: str) -> str:
 def _advice(arms: Sequence[Arm], data: str, model: str) -> Advice:
     fixed, best = best_of(list(filter(_is_fixed, arms))), best_of(list(filter(_is_cyclical, arms)))
     about: dict[str, Any] = {"data": data, "model": model}
-    about |= {name: getattr(arms[0], name) for name in ("source", "experiment", "optimizer")}
+    about |= {name: getattr(arms[0], name) for name in ("source", "experiment", "optimizer", "arithmetic")}
     if fixed is None and (beside := deviations(arms)):
         return _bounds_advice(about, beside)
     if fixed is None or best is None:

@@ -16,6 +16,7 @@ from clrbench.store import FINISHED, Evaluation, Record, Result, records
 EVIDENCE, OWN = "evidence", "runs"
 SOURCES = (EVIDENCE, OWN)
 _OUR_SCHEDULES = "clrbench.schedules."
+_FLOAT32 = "float32"
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,13 @@ class Arm:
     def optimizer(self) -> str:
         """The name of the solver."""
         return str(self.runs[0].config["optimizer"]["name"])
+
+    @property
+    def arithmetic(self) -> str:
+        """`bfloat16`, `float32 compiled` and the like; empty for plain float32. Arms that differ in it are no rivals."""
+        identity = self.runs[0].identity
+        precision, compiled = str(identity.get("precision", _FLOAT32)), " compiled" if identity.get("compile") else ""
+        return "" if (precision, compiled) == (_FLOAT32, "") else precision + compiled
 
     @property
     def iterations(self) -> int:

@@ -46,13 +46,14 @@ def summarize(arms: Sequence[Arm]) -> pl.DataFrame:
 
 
 def fixed_rival(arm: Arm, arms: Sequence[Arm]) -> Arm | None:
-    """The arm with the fixed rate that belongs to the same experiment; None where there is none, or more than one."""
-    rivals = [
-        other
-        for other in arms
-        if (other.source, other.experiment) == (arm.source, arm.experiment) and other.policy == FIXED and other.task == arm.task
-    ]
+    """The arm with the fixed rate of the same experiment and arithmetic; None where there is none, or more than one."""
+    rivals = [other for other in arms if other.policy == FIXED and _of_one_comparison(arm, other)]
     return rivals[0] if len(rivals) == 1 and rivals[0] is not arm else None
+
+
+def _of_one_comparison(arm: Arm, other: Arm) -> bool:
+    mine, its = ((one.source, one.experiment, one.task, one.arithmetic) for one in (arm, other))
+    return mine == its
 
 
 def _row(arm: Arm, fixed: Arm | None) -> dict[str, Any]:

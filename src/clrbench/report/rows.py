@@ -134,5 +134,5 @@ def _values(verdict: Verdict) -> pl.DataFrame:
 
 def advice_title(advice: Advice) -> str:
     """What an advice is about."""
-    where = f" ({advice.experiment}, {advice.optimizer}, {origin(advice.source)})" if advice.source else ""
-    return f"{advice.model} on {advice.data}{where}"
+    where = ", ".join(filter(None, (advice.experiment, advice.optimizer, advice.arithmetic, origin(advice.source))))
+    return f"{advice.model} on {advice.data}" + (f" ({where})" if advice.source else "")
