@@ -110,8 +110,8 @@ class Arm:
     def arithmetic(self) -> str:
         """`bfloat16`, `float32 compiled` and the like; empty for plain float32. Arms that differ in it are no rivals."""
         identity = self.runs[0].identity
-        precision, compiled = str(identity.get("precision", _FLOAT32)), " compiled" if identity.get("compile") else ""
-        return "" if (precision, compiled) == (_FLOAT32, "") else precision + compiled
+        name = f"{identity.get('precision', _FLOAT32)}{' compiled' if identity.get('compile') else ''}"
+        return "" if name == _FLOAT32 else name
 
     @property
     def iterations(self) -> int:

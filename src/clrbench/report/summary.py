@@ -1,9 +1,10 @@
 """The report in Markdown, and the table of results in the README."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import polars as pl
 
@@ -111,13 +112,18 @@ def _paper_runs(runs: Iterable[Run], verdicts: Iterable[Verdict], conf: Path) ->
         for side in (verdict.claim.treatment, verdict.claim.control)
         if side.paper is not None
     }
-    shipped = []
-    for run in runs:
-        _, setting = paper.get((run.result.experiment, run.result.policy), (None, None))
-        if run.source == EVIDENCE and run.is_finished and setting is not None:
-            shipped += [run] if all(run.values.get(key) == value for key, value in setting.items()) else []
-    rows = [_paper_row(arm, paper[arm.experiment, arm.policy][0], conf) for arm in arms_of(shipped)]
+    shipped = [run for run in runs if run.source == EVIDENCE and run.is_finished and _kind(run) in paper]
+    alike = [run for run in shipped if _has(run, paper[_kind(run)][1])]
+    rows = [_paper_row(arm, paper[_kind(arm.runs[0])][0], conf) for arm in arms_of(alike)]
     return "\n".join(["| run of the paper | the paper | here | n | command |", "|---|---|---|---|---|", *rows])
+
+
+def _kind(run: Run) -> tuple[str, str]:
+    return run.result.experiment, run.result.policy
+
+
+def _has(run: Run, setting: Mapping[str, Any]) -> bool:
+    return all(run.values.get(key) == value for key, value in setting.items())
 
 
 def _paper_row(arm: Arm, told: float, conf: Path) -> str:
