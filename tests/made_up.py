@@ -10,12 +10,18 @@ import yaml
 from conftest import RESULT
 from PIL import Image
 
+from clrbench.identity import public
 from clrbench.store import DIVERGED, FINISHED, Evaluation, Record
 
 FIXED = {"_target_": "clrbench.schedules.fixed", "base_lr": 0.001}
 CYCLES = {"_target_": "clrbench.schedules.triangular", "base_lr": 0.001, "max_lr": 0.006, "step_size": 100}
+# The folder of conf/arm that an experiment takes its arms from.
+ARMS = {
+    **{name: name for name in ("controls", "imagenet_alexnet", "sigmoid_bn", "table1", "table3")},
+    **{"table1_fifth": "table1", "table4_cifar10": "table4"},
+}
 SETTING = {
-    "data": {"name": "cifar10", "split": "paper", "batch_size": 100},
+    "data": {"name": "cifar10", "split": "paper", "order": "fixed", "batch_size": 100},
     "model": {"name": "cifar10_full"},
     "optimizer": {"name": "caffe_sgd"},
     "trainer": {"precision": "float32"},
@@ -43,21 +49,35 @@ def write_run(
     """
     accuracies = [*curve, *([] if accuracy is None else [accuracy])]
     every = iterations // max(1, len(accuracies))
-    rows = [Evaluation(every * at, at, 0.001, 1.0, 1.0, value, float(at)) for at, value in enumerate(accuracies, 1)]
+    rows = [
+        Evaluation(every * at, at, 0.001, 1.0, {"test_loss": 1.0, "test_accuracy": value}, float(at))
+        for at, value in enumerate(accuracies, 1)
+    ]
     settings = {name: {**section, **(config or {}).get(name, {})} for name, section in SETTING.items()}
     extra = {name: value for name, value in (config or {}).items() if name not in settings}
     identity = {
-        "data": {"name": settings["data"]["name"]},
-        "policy": dict(schedule),
+        "data": {"sha256": settings["data"]["name"]},
+        "policy": public(dict(schedule)),
         "iterations": iterations,
         "seed": seed,
         "precision": settings["trainer"]["precision"],
         **{name: value for name, value in extra.items() if name != "overrides"},  # how it was typed decides no number
     }
+    arm = f"{ARMS[experiment]}/{policy}" if experiment in ARMS else None
     name = f"{policy}-{iterations}-s{seed}-{len(list(results.glob('*/*/*'))):010x}"
     record = Record(results / source / experiment / name)
     record.write_config(
-        yaml.safe_dump({**settings, **extra, "seed": seed, "policy": {"name": policy, **schedule}, "identity": identity})
+        yaml.safe_dump(
+            {
+                "schema": 2,
+                "arm": arm,
+                **settings,
+                **extra,
+                "seed": seed,
+                "policy": {"name": policy, **schedule},
+                "identity": identity,
+            }
+        )
     )
     record.write_evaluations(rows)
     result = dataclasses.replace(
@@ -71,8 +91,8 @@ def write_run(
         status=DIVERGED if accuracy is None else FINISHED,
         reason="loss" if accuracy is None else None,
         iterations=iterations,
-        test_accuracy=accuracy,
-        test_loss=None if accuracy is None else 1.0,
+        value=accuracy,
+        arm=arm,
     )
     record.write_result(dataclasses.replace(result, **changes))
     return record

@@ -1,5 +1,6 @@
 """LightningDataModules as a user might write them, for tests."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,17 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
+from clrbench.data.images import AnyImages, Images
+
 SHAPE = (20, 50)
+
+
+def holds(part: AnyImages, pixels: np.ndarray, labels: Iterable[int]) -> bool:
+    """Whether `part` has these images with these labels, in the order that images have wherever they come from."""
+    pixels = pixels[..., np.newaxis] if pixels.ndim == 3 else pixels
+    expected = Images(pixels, np.array(list(labels))).in_order()
+    assert isinstance(part, Images)
+    return np.array_equal(part.pixels, expected.pixels) and np.array_equal(part.labels, expected.labels)
 
 
 def pixels(count: int) -> np.ndarray:

@@ -3,18 +3,19 @@
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import ROOT
 from made_up import CYCLES, FIXED, write_arm
 
-from clrbench.analysis.advice import CYCLE, FASTER, KEEP, RIGHT, UNKNOWN, WRONG, Advice, advise
+from clrbench.analysis.advice import CYCLE, KEEP, RIGHT, UNKNOWN, WRONG, Advice, advise
 from clrbench.analysis.curves import sensitivity
-from clrbench.analysis.decomposition import decompose
+from clrbench.analysis.decomposition import decompose, decomposition_in_words
 from clrbench.analysis.runs import arms_of, read_runs
 
-KINDS = {"fixed": FIXED, "triangular": CYCLES}
 BASE = (80.0, 80.4, 79.8, 80.1, 80.3)
 
 
@@ -22,17 +23,22 @@ def shifted(by: float) -> list[float]:
     return [value + by + (-1) ** at / 20 for at, value in enumerate(BASE)]
 
 
+def write_fixed(results: Path, accuracies: Sequence[float] = BASE, **settings: Any) -> None:
+    """The fixed rate as somebody tunes it: one rate ends with `accuracies`, half and twice of it two points lower."""
+    for rate, by in ((0.001, 0.0), (0.0005, -2.0), (0.002, -2.0)):
+        schedule = {**FIXED, "base_lr": rate}
+        write_arm(results, "fixed", [value + by for value in accuracies], schedule=schedule, **settings)
+
+
 def advice(results: Path) -> list[Advice]:
     runs, _ = read_runs(results)
     return advise(arms_of(runs), "cifar10", "cifar10_full")
 
 
-@pytest.mark.parametrize(
-    ("by", "budget", "choice"), [(2.0, 400, CYCLE), (-2.0, 400, KEEP), (0.0, 400, KEEP), (0.0, 200, FASTER)]
-)
-def test_five_seeds_that_agree_give_an_advice(tmp_path: Path, by: float, budget: int, choice: str) -> None:
-    write_arm(tmp_path, "fixed", BASE)
-    write_arm(tmp_path, "triangular", shifted(by), schedule=CYCLES, iterations=budget)
+@pytest.mark.parametrize(("by", "choice"), [(2.0, CYCLE), (-2.0, KEEP), (0.0, KEEP)])
+def test_five_seeds_that_agree_give_an_advice(tmp_path: Path, by: float, choice: str) -> None:
+    write_fixed(tmp_path)
+    write_arm(tmp_path, "triangular", shifted(by), schedule=CYCLES)
     (found,) = advice(tmp_path)
     assert (found.choice, found.command, found.seeds) == (choice, "", 5)
     assert found.gain == pytest.approx(by, abs=0.1)
@@ -40,31 +46,49 @@ def test_five_seeds_that_agree_give_an_advice(tmp_path: Path, by: float, budget:
 
 
 def test_a_policy_that_drops_is_what_it_is_without_the_drops(tmp_path: Path) -> None:
-    dropped = {
-        name: {"_target_": "clrbench.schedules.dropping", "schedule": node, "drops": [200]} for name, node in KINDS.items()
-    }
-    write_arm(tmp_path, "fixed", BASE, schedule=dropped["fixed"])
-    write_arm(tmp_path, "triangular", shifted(2.0), schedule=dropped["triangular"])
+    def dropped(node: dict[str, Any]) -> dict[str, Any]:
+        return {"_target_": "clrbench.schedules.dropping", "schedule": node, "drops": [200]}
+
+    for rate in (0.001, 0.002, 0.004):
+        write_arm(tmp_path, "fixed", BASE, schedule=dropped({**FIXED, "base_lr": rate}))
+    write_arm(tmp_path, "triangular", shifted(2.0), schedule=dropped(CYCLES))
     (found,) = advice(tmp_path)
     assert found.fixed is not None
-    assert (found.choice, found.fixed.policy) == (CYCLE, "fixed")
+    assert (found.choice, found.fixed.name) == (CYCLE, "fixed")
     assert any("base_lr 0.001, max_lr 0.006, step_size 100" in line for line in found.because)
     (run,) = (run for run in found.best.runs if run.result.seed == 1) if found.best else ()
     assert run.schedule is not None
     assert run.schedule([100, 300]) == pytest.approx([0.006, 0.0006])
 
 
-def test_too_few_or_disagreeing_seeds_give_the_command_that_would_settle_it(tmp_path: Path) -> None:
+def test_unequal_budgets_are_not_compared(tmp_path: Path) -> None:
+    write_fixed(tmp_path, iterations=700)
+    write_arm(tmp_path, "triangular", shifted(2.0), schedule=CYCLES, iterations=250)
+    (found,) = advice(tmp_path)
+    assert found.choice == UNKNOWN
+    assert found.because == ["no fixed rate and cycles with an equal budget: which does better at another is no advice"]
+
+
+def test_one_untuned_fixed_rate_gives_no_advice_but_the_command_that_tunes_it(tmp_path: Path) -> None:
     write_arm(tmp_path, "fixed", BASE)
+    write_arm(tmp_path, "triangular", shifted(2.0), schedule=CYCLES)
+    (found,) = advice(tmp_path)
+    assert found.choice == UNKNOWN
+    assert "the fixed rate was tried at 0.001 alone: this proves nothing for cycles" in found.because[-1]
+    assert found.command == "python train.py -m experiment=compare data=cifar10 model=cifar10_full seed=1,2,3,4,5"
+
+
+def test_too_few_or_disagreeing_seeds_give_the_command_that_would_settle_it(tmp_path: Path) -> None:
+    write_fixed(tmp_path)
     write_arm(tmp_path, "triangular", shifted(9.0)[:4], schedule=CYCLES)
     (found,) = advice(tmp_path)
     assert (found.choice, found.command) == (UNKNOWN, "make sweep EXPERIMENT=table1 SEEDS=1,2,3,4,5")
 
 
 def test_the_command_that_would_settle_it_repeats_what_was_changed_in_the_experiment(tmp_path: Path) -> None:
-    for policy, schedule in KINDS.items():
-        typed = ["experiment=table1", f"arm=table1/{policy}", "model.net.depth=20", "scale=0.2", "seed=1"]
-        write_arm(tmp_path, policy, BASE[:1], schedule=schedule, config={"overrides": typed})
+    typed = ["experiment=table1", "arm=table1/fixed", "model.net.depth=20", "scale=0.2", "seed=1"]
+    write_fixed(tmp_path, BASE[:1], config={"overrides": typed})
+    write_arm(tmp_path, "triangular", BASE[:1], schedule=CYCLES, config={"overrides": typed})
     (found,) = advice(tmp_path)
     assert found.command == "python train.py -m experiment=table1 ++model.net.depth=20 scale=0.2 seed=1,2,3,4,5"
 
@@ -80,7 +104,7 @@ def test_without_a_rival_nothing_is_advised(tmp_path: Path, policy: str, schedul
 def test_arms_in_another_precision_are_no_rivals(tmp_path: Path) -> None:
     for precision, by in (("float32", 2.0), ("bfloat16", -2.0)):
         setting = {"trainer": {"precision": precision}}
-        write_arm(tmp_path, "fixed", shifted(1.0 + by), config=setting)
+        write_fixed(tmp_path, shifted(1.0 + by), config=setting)
         write_arm(tmp_path, "triangular", shifted(2.0 * by), schedule=CYCLES, config=setting)
     assert [(found.arithmetic, found.choice) for found in advice(tmp_path)] == [("", CYCLE), ("bfloat16", KEEP)]
 
@@ -89,20 +113,19 @@ def test_an_experiment_without_rivals_is_not_proposed_again(tmp_path: Path) -> N
     typed = ["policy.step_size=4 epochs", "seed=1", "experiment=step_size", "trainer=gpu"]
     write_arm(tmp_path, "triangular2", BASE, schedule=CYCLES, experiment="step_size", config={"overrides": typed})
     (found,) = advice(tmp_path)
-    command = "python train.py -m data=cifar10 model=cifar10_full policy=fixed,triangular,triangular2,exp_range seed=1,2,3,4,5"
-    assert found.command == command
+    assert found.command == "python train.py -m experiment=compare data=cifar10 model=cifar10_full seed=1,2,3,4,5"
 
 
 def test_the_command_that_would_settle_shipped_runs_leaves_the_device_to_the_reader(tmp_path: Path) -> None:
     for source, place in (("evidence", []), ("runs", ["trainer=gpu"])):
-        for policy, schedule in KINDS.items():
-            typed = ["experiment=table1", f"arm=table1/{policy}", "scale=0.2", "seed=1", "trainer=gpu"]
-            write_arm(tmp_path / source, policy, BASE[:1], schedule=schedule, source=source, config={"overrides": typed})
+        typed = ["experiment=table1", "arm=table1/fixed", "scale=0.2", "seed=1", "trainer=gpu"]
+        write_fixed(tmp_path / source, BASE[:1], source=source, config={"overrides": typed})
+        write_arm(tmp_path / source, "hann", BASE[:1], schedule=CYCLES, source=source, config={"overrides": typed})
         (found,) = advice(tmp_path / source)
         assert found.command == f"python train.py -m experiment=table1 {' '.join(['scale=0.2', *place])} seed=1,2,3,4,5"
 
 
-def test_the_best_fixed_rate_is_the_rival_and_how_many_were_tried_is_told(tmp_path: Path) -> None:
+def test_the_best_fixed_rate_is_the_rival_and_which_were_tried_is_told(tmp_path: Path) -> None:
     for rate, by in ((0.001, 0.0), (0.002, 3.0), (0.004, -1.0)):
         write_arm(tmp_path, "fixed", [value + by for value in BASE], schedule={**FIXED, "base_lr": rate})
     write_arm(tmp_path, "triangular", shifted(2.0), schedule=CYCLES)
@@ -110,7 +133,7 @@ def test_the_best_fixed_rate_is_the_rival_and_how_many_were_tried_is_told(tmp_pa
     assert found.fixed is not None
     assert found.fixed.label == "fixed (base_lr=0.002)"
     assert found.choice == KEEP
-    assert any("of 3 fixed rates" in line for line in found.because)
+    assert any("of the fixed rates 0.001, 0.002, 0.004" in line for line in found.because)
 
 
 def test_an_arm_that_diverged_is_never_the_best(tmp_path: Path) -> None:
@@ -151,7 +174,7 @@ def test_wrong_bounds_that_diverge_are_told_and_bounds_from_elsewhere_are_none_o
 
 def test_shipped_and_own_runs_are_advised_on_separately(tmp_path: Path) -> None:
     for source in ("evidence", "runs"):
-        write_arm(tmp_path, "fixed", BASE, source=source)
+        write_fixed(tmp_path, source=source)
         write_arm(tmp_path, "triangular", shifted(2.0 if source == "runs" else -2.0), schedule=CYCLES, source=source)
     assert [(found.source, found.choice) for found in advice(tmp_path)] == [("evidence", KEEP), ("runs", CYCLE)]
 
@@ -159,7 +182,7 @@ def test_shipped_and_own_runs_are_advised_on_separately(tmp_path: Path) -> None:
 def test_rates_of_one_optimizer_are_no_rivals_of_anothers(tmp_path: Path) -> None:
     for optimizer, by in (("adam", 2.0), ("nesterov", -2.0)):
         config = {"optimizer": {"name": optimizer}, "rule": optimizer}
-        write_arm(tmp_path, "fixed", BASE, config=config)
+        write_fixed(tmp_path, config=config)
         write_arm(tmp_path, "triangular", shifted(by), schedule=CYCLES, config=config)
     assert [(found.optimizer, found.choice) for found in advice(tmp_path)] == [("adam", CYCLE), ("nesterov", KEEP)]
 
@@ -175,8 +198,8 @@ def test_the_command_repeats_what_was_typed_for_data_of_ones_own(tmp_path: Path)
     write_arm(tmp_path, "triangular", BASE, schedule=CYCLES, experiment="adhoc", config={"overrides": typed})
     (found,) = advice(tmp_path)
     assert found.command == (
-        "python train.py -m model=cifar10_full data=npz 'data.path=my images.npz' data.name=mine iterations=400 "
-        "policy=fixed,triangular,triangular2,exp_range seed=1,2,3,4,5"
+        "python train.py -m experiment=compare model=cifar10_full data=npz 'data.path=my images.npz' data.name=mine "
+        "iterations=400 seed=1,2,3,4,5"
     )
 
 
@@ -186,31 +209,35 @@ def test_the_command_says_how_to_begin_where_there_are_no_runs(tmp_path: Path) -
     assert done.stdout.splitlines() == [
         "small_cnn on mnist: not enough runs",
         "  - no run of small_cnn on mnist",
-        "  what would settle it: python train.py -m data=mnist model=small_cnn "
-        "policy=fixed,triangular,triangular2,exp_range seed=1,2,3,4,5",
+        "  what would settle it: python train.py -m experiment=compare data=mnist model=small_cnn seed=1,2,3,4,5",
     ]
 
 
 # Why CLR wins
 
 
-def test_the_controls_are_decomposed_into_rate_decline_and_cycles(tmp_path: Path) -> None:
-    for policy, by in (("fixed_base", 0.0), ("fixed_middle", 1.0), ("decay_drops", 4.0), ("triangular2", 4.5)):
+def test_the_controls_are_decomposed_into_drops_height_and_cycles(tmp_path: Path) -> None:
+    for policy, by in (("fixed_base", 0.0), ("fixed_drops", 3.0), ("decay_drops", 4.0), ("triangular2", 4.5)):
         write_arm(tmp_path, policy, [value + by for value in BASE], experiment="controls")
-    runs, _ = read_runs(tmp_path)
-    steps = decompose(arms_of(runs))
-    assert [(step.name, round(step.mean, 6), step.seeds) for step in steps] == [
-        ("a higher rate", 1.0, 5),
-        ("a decline with the later drops", 3.0, 5),
-        ("cycles", 0.5, 5),
+    arms = arms_of(read_runs(tmp_path)[0])
+    assert [(step.name, round(step.mean, 6), step.seeds) for step in decompose(arms)] == [
+        ("its drops", 3.0, 5),
+        ("the height of the rate", 1.0, 5),
+        ("the cycles", 0.5, 5),
+    ]
+    assert decomposition_in_words(arms) == [
+        "Of the gain of the staged triangular2 over the fixed rate at an equal budget, +4.50 points [+4.50, +4.50], "
+        "+3.00 points [+3.00, +3.00] come from its drops, +1.00 points [+1.00, +1.00] come from the height of the rate and "
+        "+0.50 points [+0.50, +0.50] come from the cycles (n = 5 common seeds)."
     ]
 
 
 def test_a_step_whose_arm_is_missing_is_left_out(tmp_path: Path) -> None:
-    for policy in ("fixed_base", "fixed_middle"):
+    for policy in ("fixed_base", "fixed_drops"):
         write_arm(tmp_path, policy, BASE, experiment="controls")
-    runs, _ = read_runs(tmp_path)
-    assert [step.name for step in decompose(arms_of(runs))] == ["a higher rate"]
+    arms = arms_of(read_runs(tmp_path)[0])
+    assert [step.name for step in decompose(arms)] == ["its drops"]
+    assert decomposition_in_words(arms) == []
 
 
 # Sensitivity

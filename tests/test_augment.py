@@ -119,7 +119,7 @@ def test_an_augmented_run_that_dies_ends_like_an_undisturbed_one(
         running.train(config, Console(silent=True))
     _, record = running.train(config, Console(silent=True))
     for row, its_like in zip(record.evaluations(), undisturbed_record.evaluations(), strict=True):
-        assert (row.train_loss, row.test_loss) == (its_like.train_loss, its_like.test_loss)
+        assert (row.train_loss, row.metrics) == (its_like.train_loss, its_like.metrics)
 
 
 def test_augmentation_makes_another_run(make_config: Callable[..., Config]) -> None:

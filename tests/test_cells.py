@@ -30,10 +30,10 @@ from clrbench.sweep.plan import hours_left, iterations_left, pace, plan_table
 
 RESULT = Result(
     run_id="r", name="a", experiment="e", data="digits", model="small_cnn", policy="fixed", seed=1, status="finished",
-    iterations=100, test_accuracy=90.0, test_loss=0.3, seconds=2.0, images_per_second=50.0, versions={}, commit="", host="",
+    iterations=100, value=90.0, seconds=2.0, images_per_second=50.0, versions={}, commit="", host="",
     step_id="e1",
 )  # fmt: skip
-ROW = Evaluation(iteration=40, epoch=1, lr=0.1, train_loss=1, test_loss=1, test_accuracy=50, seconds=1)
+ROW = Evaluation(iteration=40, epoch=1, lr=0.1, train_loss=1, metrics={"test_accuracy": 50}, seconds=1)
 MakeCell = Callable[..., Cell]
 
 
@@ -113,7 +113,7 @@ def test_a_cell_whose_process_died_is_not_running(make_cell: MakeCell) -> None:
 
 
 def test_a_failed_cell_tells_why_and_is_left(make_cell: MakeCell) -> None:
-    end(make_cell(), status="failed", iterations=40, test_accuracy=None, reason="out of memory")
+    end(make_cell(), status="failed", iterations=40, value=None, reason="out of memory")
     state = state_of(make_cell())
     assert (state.status, state.reason, state.is_ended) == ("failed", "out of memory", False)
     assert iterations_left(make_cell(), state) == 100

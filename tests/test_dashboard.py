@@ -40,7 +40,7 @@ ELSEWHERE = {
 
 def row(at: int) -> Evaluation:
     """The evaluation at the end of an epoch of 44 iterations."""
-    return Evaluation(44 * at, float(at), 0.001 * at, 2.3 / at, 2.4 / at, 20.0 * at, 0.5 * at)
+    return Evaluation(44 * at, float(at), 0.001 * at, 2.3 / at, {"test_loss": 2.4 / at, "test_accuracy": 20.0 * at}, 0.5 * at)
 
 
 def write_run(folder: Path, evaluations: int, policy: str = "triangular2", ended: bool = True) -> Record:
@@ -179,7 +179,9 @@ def test_it_follows_a_run_that_begins_goes_on_ends_is_made_anew_and_is_removed(r
         write_run(folder, 3)
         wait_until(lambda: status() == "finished")
         assert shown(url, "live") == {"exp-176-s1": [44, 88, 132]}
-        Record(folder).write_evaluations([Evaluation(40, 1.0, 0.1, float("nan"), 2.0, 10.0, 0.5)])
+        Record(folder).write_evaluations(
+            [Evaluation(40, 1.0, 0.1, float("nan"), {"test_loss": 2.0, "test_accuracy": 10.0}, 0.5)]
+        )
         wait_until(lambda: shown(url, "live") == {"exp-176-s1": [40]})
         shutil.rmtree(folder)
         wait_until(lambda: shown(url, "live") == {})

@@ -129,7 +129,7 @@ def test_an_interrupted_ramp_goes_on_where_it_was(tmp_path: Path, interrupted_at
     with interrupted_at(100):  # type: ignore[attr-defined]
         carry_out_ramp(ramp_config(wanted, 1))
     rows, undisturbed = (
-        [row.test_accuracy for row in carry_out_ramp(ramp_config(made, 1)).evaluations()] for made in (wanted, elsewhere)
+        [row.metrics for row in carry_out_ramp(ramp_config(made, 1)).evaluations()] for made in (wanted, elsewhere)
     )
     assert rows == undisturbed
     assert len(rows) == 20

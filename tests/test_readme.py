@@ -45,7 +45,7 @@ def test_its_callback_example_trains_a_module_that_knows_nothing_of_the_suite() 
 @pytest.mark.parametrize("arm", ["decay", "exp", "exp_range", "fixed", "triangular2"])
 def test_the_accuracy_that_it_shows_is_the_mean_of_the_records(arm: str) -> None:
     results = [Record(folder).result() for folder in (ROOT / "results/evidence/table1").glob(f"{arm}-*")]
-    accuracies = {result.seed: result.test_accuracy for result in results if result is not None}
+    accuracies = {result.seed: result.value for result in results if result is not None}
     seeds = ",".join(map(str, sorted(accuracies)))
     shown = rf"\| ([\d.]+)% \\\[[^|]+\| (\d+) \| `python train.py -m [^|]*arm=table1/{arm} [^|]*seed={seeds}` \|"
     assert re.findall(shown, README) == [(f"{fmean(accuracies.values()):.2f}", str(len(accuracies)))]

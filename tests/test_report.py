@@ -204,7 +204,7 @@ def test_verify_fails_on_a_changed_number(store: Path, file: str, old: str, new:
 
 def test_verify_fails_when_a_record_has_changed(store: Path) -> None:
     path = next(store.glob("evidence/table1/decay-*/result.json"))
-    path.write_text(path.read_text().replace('"test_accuracy": 7', '"test_accuracy": 6'))
+    path.write_text(path.read_text().replace('"value": 7', '"value": 6'))
     assert command(store, "--verify").returncode == 1
 
 

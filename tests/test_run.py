@@ -41,9 +41,7 @@ def weights_of(config: Config) -> dict[str, torch.Tensor]:
 
 
 def rows_without_seconds(record: Record) -> list[tuple[float, ...]]:
-    return [
-        (row.iteration, row.epoch, row.lr, row.train_loss, row.test_loss, row.test_accuracy) for row in record.evaluations()
-    ]
+    return [(row.iteration, row.epoch, row.lr, row.train_loss, row.metrics) for row in record.evaluations()]
 
 
 def assert_same_weights(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
@@ -69,14 +67,14 @@ def test_the_accuracy_reported_is_the_last_one_on_the_whole_test_set(make_config
     result, record = train(config)
     last = record.evaluations()[-1]
     assert last.iteration == 160
-    assert (result.test_accuracy, result.test_loss) == (last.test_accuracy, last.test_loss)
+    assert result.value == last.metrics["test_accuracy"]
     spec = spec_of(config)
     module = running.build(spec)
     module.load_state_dict(weights_of(config))
     module.eval()
     test = spec.data.images.test
     hits = (module(torch.from_numpy(test.pixels)).argmax(1) == torch.from_numpy(test.labels)).sum().item()
-    assert result.test_accuracy == pytest.approx(100 * hits / len(test), abs=1e-4)
+    assert result.value == pytest.approx(100 * hits / len(test), abs=1e-4)
 
 
 def test_evaluations_lie_on_one_grid_for_all_policies_and_at_each_cycles_end(make_config: MakeConfig) -> None:
@@ -213,7 +211,7 @@ def _rows_when_killed(command: list[str], results: Path, rows: int) -> int:
 
 def test_a_diverging_run_is_recorded_without_an_accuracy(make_config: MakeConfig) -> None:
     result, record = train(make_config("bounds.max_lr=1000", "iterations=400"))
-    assert (result.status, result.test_accuracy, result.test_loss) == ("diverged", None, None)
+    assert (result.status, result.value) == ("diverged", None)
     assert result.iterations < 400
     assert "loss" in (result.reason or "")
     assert record.result() == result
@@ -260,8 +258,8 @@ def test_a_budget_that_ends_within_a_cycle_is_warned_about_in_one_line(
 def test_training_with_bfloat16_learns_and_is_another_run(make_config: MakeConfig) -> None:
     result, _ = train(make_config("trainer.precision=bfloat16", "iterations=8 epochs"))
     assert result.status == store.FINISHED
-    assert result.test_accuracy is not None
-    assert result.test_accuracy > 80
+    assert result.value is not None
+    assert result.value > 80
     assert result.run_id != spec_of(make_config("iterations=8 epochs")).run_id
 
 

@@ -6,6 +6,7 @@ from specs import CIFAR_SIZED, CONF, ROOT, SMALL, composed, images, resolved, ta
 
 from clrbench.config import checked
 from clrbench.data.load import LoadedSet
+from clrbench.schema import SCHEMA
 from clrbench.spec import RunSpec, resolve
 from clrbench.store import Record
 
@@ -28,6 +29,10 @@ DECISIVE = [
     "model.weight_decay=0.1",
     "optimizer=sgd",
     "optimizer.rule.momentum=0.8",
+    "data.order=fixed",
+    "data.training_images=200",
+    "trainer.evaluate_every=7",
+    "version=2",
 ]
 INDIFFERENT = [
     "experiment=mine",
@@ -36,13 +41,14 @@ INDIFFERENT = [
     "paths.outputs=elsewhere",
     "data.download=false",
     "trainer.threads=3",
-    "trainer.evaluate_every=7",
     "tracking.wandb=offline",
     "tracking.project=mine",
     "tracking.log_every=7",
     "policy.name=mine",
     "iterations=352",  # 32 epochs
     "policy.step_size=44",  # 4 epochs
+    "data.name=mine",
+    "trainer.evaluate_every=11",  # 1 epoch
 ]
 
 
@@ -247,12 +253,11 @@ def test_the_published_records_are_those_of_the_commands_that_name_them():
     folder = ROOT / "results" / "evidence" / "table1"
     assert list(folder.iterdir())
     for record in map(Record, folder.iterdir()):
-        identity = record.config()["identity"]
-        digest = identity["data"]["sha256"]
-        spec = resolved(
-            "experiment=table1",
-            f"arm=table1/{record.result().policy}",
-            f"seed={identity['seed']}",
-            data=LoadedSet("cifar10", images(50_000), digest),
-        )
-        assert (spec.name, spec.run_id) == (record.folder.name, record.result().run_id)
+        config, result = record.config(), record.result()
+        identity, order = config["identity"], config["data"].get("order", "shuffled")
+        data = LoadedSet("cifar10", images(50_000), identity["data"]["sha256"])
+        chosen = ("experiment=table1", f"arm={result.arm}", f"seed={identity['seed']}", f"data.order={order}")
+        spec = resolved(*chosen, data=data)
+        assert (spec.identity, spec.policy["name"]) == (identity, result.policy)
+        if config["schema"] == SCHEMA:
+            assert (spec.name, spec.run_id) == (record.folder.name, result.run_id)

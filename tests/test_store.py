@@ -19,7 +19,8 @@ from clrbench.errors import ClrbenchError
 from clrbench.files import replacing, write_text
 from clrbench.store import Evaluation, Record, Result
 
-ROW = Evaluation(iteration=44, epoch=1.0, lr=0.005, train_loss=2.3, test_loss=2.2, test_accuracy=25.0, seconds=0.5)
+METRICS = {"test_loss": 2.2, "test_accuracy": 25.0}
+ROW = Evaluation(iteration=44, epoch=1.0, lr=0.005, train_loss=2.3, metrics=METRICS, seconds=0.5)
 
 
 def results(folder: Path) -> list[Result]:
@@ -44,7 +45,8 @@ def names(folder: Path) -> list[str]:
 # What is written is read back
 
 numbers = st.floats(allow_nan=False)
-rows = st.builds(Evaluation, st.integers(1, 10**9), numbers, numbers, numbers, numbers, numbers, numbers)
+metrics = st.fixed_dictionaries({"test_loss": numbers, "bits": numbers})
+rows = st.builds(Evaluation, st.integers(1, 10**9), numbers, numbers, numbers, metrics, numbers)
 
 
 @settings(deadline=None, max_examples=50, derandomize=True)
@@ -56,15 +58,15 @@ def test_evaluations_come_back_exactly(tmp_path_factory, written):
 
 
 def test_a_loss_that_is_not_a_number_comes_back_as_such(tmp_path):
-    Record(tmp_path).write_evaluations([dataclasses.replace(ROW, train_loss=math.nan, test_loss=math.inf)])
+    Record(tmp_path).write_evaluations([dataclasses.replace(ROW, train_loss=math.nan, metrics={"test_loss": math.inf})])
     (row,) = Record(tmp_path).evaluations()
     assert math.isnan(row.train_loss)
-    assert row.test_loss == math.inf
+    assert row.metrics == {"test_loss": math.inf}
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"status": "diverged", "test_accuracy": None, "test_loss": None, "reason": "the loss is nan\nafter 7 iterations"}],
+    [{}, {"status": "diverged", "value": None, "reason": "the loss is nan\nafter 7 iterations"}],
     ids=["finished", "diverged"],
 )
 def test_a_result_comes_back_exactly(tmp_path, changes):
@@ -84,8 +86,8 @@ def test_result_json_has_the_documented_keys(tmp_path):
     Record(tmp_path).write_result(RESULT)
     assert list(json.loads((tmp_path / "result.json").read_text())) == [
         *("run_id", "name", "experiment", "data", "model", "policy", "seed", "status", "iterations"),
-        *("test_accuracy", "test_loss", "seconds", "images_per_second", "versions", "commit", "host", "reason", "device"),
-        "step_id",
+        *("value", "seconds", "images_per_second", "versions", "commit", "host", "reason", "device"),
+        *("step_id", "arm", "metric", "mode", "unit", "schema"),
     ]
 
 
@@ -119,18 +121,20 @@ def test_an_experiment_without_a_folder_has_no_records(tmp_path):
 
 
 def test_the_config_comes_back(tmp_path):
-    Record(tmp_path).write_config("seed: 1\npolicy:\n  step_size: 4 epochs\n")
-    assert Record(tmp_path).config() == {"seed": 1, "policy": {"step_size": "4 epochs"}}
+    Record(tmp_path).write_config("schema: 2\nseed: 1\npolicy:\n  step_size: 4 epochs\n")
+    assert Record(tmp_path).config() == {"schema": 2, "seed": 1, "policy": {"step_size": "4 epochs"}}
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]", "null", '{"run_id": "x"}', '{"surplus": 1}', "\xff"], ids=repr)
+@pytest.mark.parametrize(
+    "damage", ["", "{", "[]", "null", '{"schema": 2, "run_id": "x"}', '{"schema": "two"}', "\xff"], ids=repr
+)
 def test_a_damaged_result_is_refused_in_one_line_that_names_the_file_and_the_remedy(tmp_path, damage):
     (tmp_path / "result.json").write_bytes(damage.encode("latin-1"))
     with pytest.raises(ClrbenchError) as caught:
         Record(tmp_path).result()
     line = str(caught.value)
     assert line.startswith(f"{tmp_path / 'result.json'}: ")
-    assert "remove it" in line
+    assert "move its folder elsewhere" in line
     assert len(line.splitlines()) == 1
 
 

@@ -144,8 +144,8 @@ def test_a_run_on_a_streamed_set_ends_with_its_record_and_repeats_itself(
     with interrupted_at(3):
         running.train(config, Console(silent=True))
     _, record = running.train(config, Console(silent=True))
-    losses = [(row.train_loss, row.test_loss) for row in record.evaluations()]
-    assert losses == [(row.train_loss, row.test_loss) for row in undisturbed.evaluations()]
+    losses = [(row.train_loss, row.metrics) for row in record.evaluations()]
+    assert losses == [(row.train_loss, row.metrics) for row in undisturbed.evaluations()]
 
 
 def test_an_input_that_averages_all_images_is_refused(make_spec: Callable[..., RunSpec]) -> None:

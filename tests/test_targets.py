@@ -12,7 +12,7 @@ from clrbench.store import Evaluation
 
 def evaluations(accuracies: Sequence[float]) -> list[Evaluation]:
     """One every ten iterations."""
-    return [Evaluation(10 * at, at, 0.001, 1.0, 1.0, value, float(at)) for at, value in enumerate(accuracies, 1)]
+    return [(10 * at, value) for at, value in enumerate(accuracies, 1)]
 
 
 def test_a_target_is_reached_at_the_first_of_two_evaluations_in_a_row() -> None:

@@ -222,7 +222,7 @@ claims:
     experiments: [table1]
     setting: {data.batch_size: 100}
     treatment: {select: {policy.name: cycling}}
-    control: {best_of: [low, middle, high]}
+    control: {best_of: [table1/low, table1/middle, table1/high]}
 """
 
 
@@ -238,7 +238,7 @@ def test_the_control_is_the_arm_with_the_highest_mean(tmp_path: Path, best: floa
     verdict = judged(tmp_path, BEST)["B"]
     assert verdict.verdict == expected
     assert verdict.case.control == dict(enumerate(shifted(best), 1))
-    note = "the control is middle, of low, middle, high the best by these same runs, which favours it"
+    note = "the control is middle, of table1/low, table1/middle, table1/high the best by these same runs, which favours it"
     assert verdict.case.notes == [note]
 
 
@@ -257,7 +257,7 @@ def test_without_a_seed_that_all_of_them_have_there_is_no_best_one(tmp_path: Pat
     write_rates(tmp_path, **rates)
     verdict = judged(tmp_path, BEST)["B"]
     assert verdict.verdict == NOT_RUN
-    assert verdict.reason == "no run of the control, which takes a seed that low, middle, high share"
+    assert verdict.reason == "no run of the control, which takes a seed that table1/low, table1/middle, table1/high share"
 
 
 def test_a_rate_that_diverges_is_not_the_best_one(tmp_path: Path) -> None:
@@ -281,7 +281,10 @@ def test_a_claim_may_have_a_setting_of_its_own_beside_its_familys(tmp_path: Path
 
 def test_a_treatment_that_is_the_best_of_several_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"B: treatment\.best_of would favour the claim"):
-        family(tmp_path, BEST.replace("treatment: {select: {policy.name: cycling}}", "treatment: {best_of: [cycling, low]}"))
+        family(
+            tmp_path,
+            BEST.replace("treatment: {select: {policy.name: cycling}}", "treatment: {best_of: [table1/cycling, table1/low]}"),
+        )
 
 
 # Other relations and readings
@@ -431,8 +434,8 @@ def test_the_arms_of_which_a_claim_takes_the_best_and_their_rival_are_run_by_its
     for claim in claims:
         (experiment,) = claim.experiments
         text = (CONF / "experiment" / f"{experiment}.yaml").read_text()
-        for policy in (claim.treatment.select["policy.name"], *claim.control.best_of):
-            assert re.search(rf"/{policy}\b", text)
+        for arm in (claim.treatment.select["arm"], *claim.control.best_of):
+            assert re.search(rf"\b{arm}\b", text)
 
 
 @pytest.mark.parametrize(("by", "expected"), [(0.1, HOLDS), (-2.0, FAILS)])
@@ -490,7 +493,14 @@ def write_ramps(results: Path, rise: float, slow: float, *, seeds: int = 3, **se
         seen = accuracies + np.random.default_rng(seed).normal(0, 0.3, len(rates))
         record.write_evaluations(
             [
-                Evaluation(100 * at, at / 5, float(rate), 1.0, 2.5 - float(value) / 40, float(value), at)
+                Evaluation(
+                    100 * at,
+                    at / 5,
+                    float(rate),
+                    1.0,
+                    {"test_loss": 2.5 - float(value) / 40, "test_accuracy": float(value)},
+                    at,
+                )
                 for at, (rate, value) in enumerate(zip(rates, seen, strict=True), 1)
             ]
         )

@@ -68,7 +68,7 @@ def test_an_offline_run_holds_config_group_tags_rates_and_evaluations(tmp_path: 
     points = history(log)
     evaluations = [point for point in points if "test_accuracy" in point]
     assert [(point["iteration"], point["test_accuracy"], point["train_loss"], point["test_loss"]) for point in evaluations] == [
-        (row.iteration, row.test_accuracy, row.train_loss, row.test_loss) for row in record.evaluations()
+        (row.iteration, row.metrics["test_accuracy"], row.train_loss, row.metrics["test_loss"]) for row in record.evaluations()
     ]
     rates = [(point["iteration"], point["lr"]) for point in points if "lr" in point]
     assert [iteration for iteration, _ in rates] == list(range(0, 160, 20))
@@ -76,15 +76,18 @@ def test_an_offline_run_holds_config_group_tags_rates_and_evaluations(tmp_path: 
 
 
 def test_the_summary_of_a_finished_run_alone_has_its_accuracy_and_the_iterations_to_the_targets_it_reaches() -> None:
-    rows = [Evaluation(at, at / 10, 0.01, 1.0, 1.0, accuracy, 1.0) for at, accuracy in ((10, 12.0), (20, 21.0), (30, 20.5))]
+    rows = [
+        Evaluation(at, at / 10, 0.01, 1.0, {"test_loss": 1.0, "test_accuracy": accuracy}, 1.0)
+        for at, accuracy in ((10, 12.0), (20, 21.0), (30, 20.5))
+    ]
     summary = tracking._summary(RESULT, rows)
     assert {name: value for name, value in summary.items() if name.startswith(("final", "iterations_to"))} == {
         "final_accuracy": 25.0,
         **dict.fromkeys(("iterations_to_5", "iterations_to_10"), 10),
         **dict.fromkeys(("iterations_to_15", "iterations_to_20"), 20),
     }
-    diverged = tracking._summary(dataclasses.replace(RESULT, status="diverged", test_accuracy=None), rows)
-    assert diverged.keys() == {"status", "iterations", "test_loss", "seconds", "images_per_second"}
+    diverged = tracking._summary(dataclasses.replace(RESULT, status="diverged", value=None), rows)
+    assert diverged.keys() == {"status", "iterations", "seconds", "images_per_second"}
 
 
 def test_the_axes_are_iteration_for_all_metrics(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_an_online_run_has_group_name_history_and_summary(server: WandbServer, t
     assert (run["groupName"], run["displayName"], run["jobType"]) == ("adhoc", result.name, "triangular2")
     assert iterations(server, result.run_id) == ITERATIONS
     summary = server.summary(result.run_id)
-    assert (summary["status"], summary["test_accuracy"]) == ("finished", result.test_accuracy)
+    assert (summary["status"], summary["test_accuracy"]) == ("finished", result.value)
     assert sync(tmp_path)[:2] == (0, f"nothing to upload below {tmp_path / 'outputs'}")
 
 
@@ -107,7 +107,7 @@ def test_offline_runs_are_uploaded_once_however_often_they_are_synced(server: Wa
     for result in results:
         assert server.buckets[result.run_id]["groupName"] == "adhoc"
         assert iterations(server, result.run_id) == ITERATIONS
-        assert server.summary(result.run_id)["test_accuracy"] == result.test_accuracy
+        assert server.summary(result.run_id)["test_accuracy"] == result.value
 
 
 def test_project_and_entity_can_be_chosen_at_the_sync(server: WandbServer, tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_a_run_synced_while_interrupted_and_again_at_its_end_is_one_run(
     assert sync(tmp_path)[:2] == (0, "1 runs uploaded")
     assert list(server.buckets) == [run_id]
     assert iterations(server, run_id) == ITERATIONS
-    assert server.summary(run_id)["test_accuracy"] == result.test_accuracy
+    assert server.summary(run_id)["test_accuracy"] == result.value
 
 
 def test_a_run_under_way_is_left_for_later(server: WandbServer, tmp_path: Path) -> None:

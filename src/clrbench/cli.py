@@ -108,5 +108,6 @@ def command_with(script: str, *overrides: str) -> str:
 def _ending(result: store.Result, folder: Path) -> str:
     if result.status == store.FINISHED:
         speed = f"{result.seconds:.1f} s of training, {result.images_per_second:,.0f} images/s"
-        return f"test accuracy {result.test_accuracy:.2f}% after {result.iterations:,} iterations ({speed})  {folder}"
+        reached = f"{result.metric.replace('_', ' ')} {result.shown_value}"
+        return f"{reached} after {result.iterations:,} iterations ({speed})  {folder}"
     return f"{result.status}: {result.reason}  {folder}"

@@ -18,6 +18,7 @@ from clrbench.rules import RAMPS
 
 SPLITS = ("holdout", "paper")
 EVALUATED = ("test", "validation")
+ORDERS = ("shuffled", "fixed")
 AUGMENTATIONS = ("none", "crop_flip")
 INPUTS = ("mean_image", "standardize", "imagenet")
 PRECISIONS = ("float32", "bfloat16", "float16")
@@ -39,6 +40,8 @@ class Data:
     augment: str = "none"
     split: str = "holdout"
     evaluate: str = "test"
+    order: str = "shuffled"
+    training_images: int | None = None
     batch_size: int = MISSING
 
 
@@ -125,9 +128,11 @@ class PathNames:
 
 @dataclass
 class Config:
-    """One run."""
+    """One run. arm: the line of a comparison that it belongs to; version: of a user's own code and data, as they name it."""
 
     experiment: str = MISSING
+    arm: str | None = None
+    version: str | None = None
     seed: int = MISSING
     iterations: Any = MISSING
     scale: float = MISSING
@@ -143,8 +148,9 @@ class Config:
 
 
 def register() -> None:
-    """Tell Hydra the form, under the name that conf/config.yaml starts from."""
+    """Tell Hydra the form, under the name that conf/config.yaml starts from, and what ${middle:A,B} is."""
     ConfigStore.instance().store(name="schema", node=Config)
+    OmegaConf.register_new_resolver("middle", lambda one, other: (one + other) / 2, replace=True)
 
 
 def checked(composed: DictConfig) -> Config:
@@ -214,6 +220,7 @@ def _choices(config: Config) -> list[tuple[str, str, tuple[str, ...]]]:
         ("data.split", config.data.split, SPLITS),
         ("data.evaluate", config.data.evaluate, EVALUATED),
         ("data.augment", config.data.augment, AUGMENTATIONS),
+        ("data.order", config.data.order, ORDERS),
         ("range_test.ramp", config.range_test.ramp, RAMPS),
         ("range_test.rule", config.range_test.rule, RULES),
         ("model.input", config.model.input, INPUTS),
@@ -227,6 +234,7 @@ def _minima(config: Config) -> list[tuple[str, float, float]]:
     return [
         ("seed", config.seed, 0),
         ("data.batch_size", config.data.batch_size, 1),
+        ("data.training_images", 1 if config.data.training_images is None else config.data.training_images, 1),
         ("range_test.low", config.range_test.low, 0),
         ("range_test.points", config.range_test.points, 5),
         ("model.weight_decay", config.model.weight_decay, 0),

@@ -1,7 +1,5 @@
 """From a configuration and its data to what exactly will run, and to the name that it has for ever."""
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -15,8 +13,10 @@ from clrbench.config import Config, in_iterations, with_iterations
 from clrbench.data.images import AnyImages, training_indices, validation_indices
 from clrbench.data.load import LoadedSet
 from clrbench.errors import ConfigError
+from clrbench.identity import by_contents, digits, public
 from clrbench.policies import schedule_of
 from clrbench.schedules import Schedule
+from clrbench.schema import SCHEMA
 
 
 @dataclass(frozen=True)
@@ -33,24 +33,46 @@ class RunSpec:
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """All that decides the numbers of this run, and nothing else."""
+        """All that decides the numbers of this run, and nothing else, by public names and contents.
+
+        What is as usual is left out, so that a choice which comes later names no earlier run anew.
+        """
         config = self.config
-        stretched = {} if config.scale == 1 else {"scale": config.scale}
-        other_images = {"evaluate": "validation"} if self._validates else {}
-        augmented = {} if config.data.augment == "none" else {"augment": config.data.augment}
-        compiled = {"compile": True} if config.trainer.compile else {}
-        images = {"name": config.data.name, "sha256": self.data.checksum, "split": config.data.split}
-        return {
-            "data": {**images, **other_images, **augmented},
-            "batch_size": config.data.batch_size,
+        settings = {
             "model": {"net": config.model.net, "input": config.model.input},
             "optimizer": {"rule": config.optimizer.rule, "weight_decay": config.optimizer.weight_decay},
             "policy": {key: value for key, value in self.policy.items() if key != "name"},
+        }
+        return {
+            "data": {"sha256": self.data.checksum, "split": config.data.split, **self._unusual_data},
+            "batch_size": config.data.batch_size,
+            **by_contents(public(settings)),
             "iterations": self.iterations,
             "seed": config.seed,
             "precision": config.trainer.precision,
-            **compiled,
-            **stretched,
+            **self._unusual,
+        }
+
+    @property
+    def _unusual_data(self) -> dict[str, Any]:
+        data = self.config.data
+        return {
+            **({"evaluate": "validation"} if self._validates else {}),
+            **({} if data.augment == "none" else {"augment": data.augment}),
+            **({} if data.order == "shuffled" else {"order": data.order}),
+            **({} if data.training_images is None else {"training_images": len(self.indices)}),
+        }
+
+    @property
+    def _unusual(self) -> dict[str, Any]:
+        config = self.config
+        # Evaluations leave training alone, but at which of them a target is reached depends on how often they come.
+        is_each_epoch = self._evaluate_every == self.iterations_per_epoch
+        return {
+            **({"compile": True} if config.trainer.compile else {}),
+            **({} if config.scale == 1 else {"scale": config.scale}),
+            **({} if is_each_epoch else {"evaluate_every": self._evaluate_every}),
+            **({} if config.version is None else {"version": config.version}),
         }
 
     @property
@@ -71,7 +93,7 @@ class RunSpec:
     @cached_property
     def run_id(self) -> str:
         """Ten hexadecimal digits that stand for the identity."""
-        return _digits(self.identity)
+        return digits(self.identity)
 
     @property
     def step_id(self) -> str:
@@ -79,19 +101,28 @@ class RunSpec:
         trainer = self.config.trainer
         devices = (trainer.accelerator, trainer.processes, trainer.threads)
         parts = ("data", "batch_size", "model", "optimizer", "precision")
-        return _digits([*(self.identity[part] for part in parts), trainer.compile, *devices])
+        return digits([*(self.identity[part] for part in parts), trainer.compile, *devices])
 
     @property
     def name(self) -> str:
         """The name of the run's folder."""
-        return f"{self.policy['name']}-{self.iterations}-s{self.config.seed}-{self.run_id}"
+        return f"{self.label}-{self.iterations}-s{self.config.seed}-{self.run_id}"
+
+    @property
+    def label(self) -> str:
+        """What the run is called among others: the last part of its arm, or its policy."""
+        arm = self.config.arm
+        return arm.rpartition("/")[2] if arm else str(self.policy["name"])
 
     @cached_property
     def evaluation_points(self) -> list[int]:
         """The iterations after which the test set is evaluated: a grid, each cycle's end, and the end of the budget."""
-        every = in_iterations(self.config.trainer.evaluate_every, self.iterations_per_epoch, "trainer.evaluate_every")
-        grid = range(every, self.iterations + 1, every)
+        grid = range(self._evaluate_every, self.iterations + 1, self._evaluate_every)
         return sorted({*grid, *self.schedule.cycle_ends(self.iterations), self.iterations})
+
+    @property
+    def _evaluate_every(self) -> int:
+        return in_iterations(self.config.trainer.evaluate_every, self.iterations_per_epoch, "trainer.evaluate_every")
 
     @property
     def warning(self) -> str | None:
@@ -99,8 +130,7 @@ class RunSpec:
         ends = self.schedule.cycle_ends(self.iterations)
         if not ends or ends[-1] == self.iterations:
             return None
-        policy = self.policy["name"]
-        return f"warning: {policy}: {self.iterations} iterations end within a cycle; the last whole one ends at {ends[-1]}"
+        return f"warning: {self.label}: {self.iterations} iterations end within a cycle; the last whole one ends at {ends[-1]}"
 
     def config_text(self, overrides: Sequence[str] = ()) -> str:
         """config.yaml: the configuration as it was composed, without what this machine alone knows, and the identity.
@@ -114,11 +144,8 @@ class RunSpec:
             del shown[aside]
         typed = {"overrides": told(overrides)} if overrides else {}
         images = {"training": len(self.indices), "evaluated": len(self.evaluated), "classes": self.data.images.classes}
-        return OmegaConf.to_yaml({**shown, **typed, "images": images, "run_id": self.run_id, "identity": self.identity})
-
-
-def _digits(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
+        about = {"images": images, "run_id": self.run_id, "identity": self.identity}
+        return OmegaConf.to_yaml({"schema": SCHEMA, **shown, **typed, **about})
 
 
 def told(overrides: Sequence[str]) -> list[str]:
@@ -128,7 +155,7 @@ def told(overrides: Sequence[str]) -> list[str]:
 
 def resolve(config: Config, data: LoadedSet) -> RunSpec:
     """Make every choice of `config` definite for `data`. Raises ConfigError in one line for what cannot be run."""
-    indices = training_indices(data.images.train.labels, config.data.split)
+    indices = training_indices(data.images.train.labels, config.data.split, config.data.training_images)
     per_epoch = len(indices) // config.data.batch_size
     if per_epoch == 0:
         raise ConfigError(f"data.batch_size={config.data.batch_size} is more than the {len(indices)} training images: lower it")

@@ -7,11 +7,12 @@ RESULTS/runs/EXPERIMENT/invalid-DIGEST/... what a sweep could not run: failed, w
 RESULTS/evidence/EXPERIMENT/RUN/...        finished records that ship with the project
 """
 
+import contextlib
 import csv
 import io
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import yaml
 
 from clrbench.errors import ClrbenchError
 from clrbench.files import write_text
+from clrbench.schema import SCHEMA, NewerSchemaError, current_config, current_result, schema_of
 
 # The C loader is ten times as fast, which counts where thousands of runs are read.
 _YamlLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -32,23 +34,25 @@ FINISHED, DIVERGED, FAILED = "finished", "diverged", "failed"
 class Evaluation:
     """One row of evals.csv. `lr` is the rate of the last update, `seconds` the training time so far without evaluations.
 
-    train_loss is the mean over the batches since the row before, test_accuracy in percent of the whole test set.
+    train_loss is the mean over the batches since the row before. metrics: what was measured, by name, a column each, such as
+    test_loss, and test_accuracy in percent of the whole test set.
     """
 
     iteration: int
     epoch: float
     lr: float
     train_loss: float
-    test_loss: float
-    test_accuracy: float
+    metrics: Mapping[str, float]
     seconds: float
 
 
 @dataclass(frozen=True)
 class Result:
-    """result.json. test_accuracy (percent) and test_loss are those at the end of the budget, None unless it was reached.
+    """result.json. value is that of `metric` at the end of the budget, in `unit`, None unless the end was reached.
 
-    reason says why a run did not finish; runs with the same step_id compute the same in each step.
+    arm: the line of a comparison, as table1/fixed, None for a run without one; policy: the name of its policy, as step.
+    mode: `max` where a higher value is better, else `min`. reason says why a run did not finish; runs with the same step_id
+    compute the same in each step.
     """
 
     run_id: str
@@ -60,8 +64,7 @@ class Result:
     seed: int
     status: str
     iterations: int
-    test_accuracy: float | None
-    test_loss: float | None
+    value: float | None
     seconds: float
     images_per_second: float
     versions: dict[str, str]
@@ -70,6 +73,21 @@ class Result:
     reason: str | None = None
     device: str = "cpu"
     step_id: str = ""
+    arm: str | None = None
+    metric: str = "test_accuracy"
+    mode: str = "max"
+    unit: str = "%"
+    schema: int = SCHEMA
+
+    @property
+    def label(self) -> str:
+        """What the run is called among others: the last part of its arm, or its policy."""
+        return self.arm.rpartition("/")[2] if self.arm else self.policy
+
+    @property
+    def shown_value(self) -> str:
+        """The value with its unit: two decimals of a percentage, four digits of anything else."""
+        return "none" if self.value is None else f"{self.value:.2f}%" if self.unit == "%" else f"{self.value:.4g} {self.unit}"
 
 
 @dataclass(frozen=True)
@@ -85,23 +103,24 @@ class Record:
         write_text(self.folder / "config.yaml", text)
 
     def config(self) -> dict[str, Any]:
-        """The contents of config.yaml. Raises ClrbenchError for a file that is no configuration."""
+        """config.yaml, as the newest schema has it. Raises ClrbenchError for a file that is no configuration."""
         path = self.folder / "config.yaml"
-        try:
+        with _blaming(path):
             loaded = yaml.load(path.read_text(encoding="utf-8"), _YamlLoader)
-        except (OSError, ValueError, yaml.YAMLError) as error:
-            raise _damaged(path, error) from None
-        if not isinstance(loaded, dict):
-            raise _damaged(path, "no keys")
-        return loaded
+            if not isinstance(loaded, dict):
+                raise ValueError("no keys")
+            return current_config(loaded)
 
     def write_evaluations(self, rows: Sequence[Evaluation], *, flush: bool = True) -> None:
         """Write evals.csv, whole: a kill leaves the old rows or the new ones; flush: so does a failure of the power."""
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
-        table.writerow(field.name for field in fields(Evaluation))
-        # Not astuple, which copies deeply: a run of many evaluations writes all of them again at each.
-        table.writerows(vars(row).values() for row in rows)
+        metrics = list(rows[0].metrics) if rows else []
+        table.writerow([*_BEFORE, *metrics, *_BEHIND])
+        table.writerows(
+            [row.iteration, row.epoch, row.lr, row.train_loss, *(row.metrics[name] for name in metrics), row.seconds]
+            for row in rows
+        )
         write_text(self.folder / "evals.csv", text.getvalue(), flush=flush)
 
     def write_result(self, result: Result) -> None:
@@ -109,33 +128,53 @@ class Record:
         write_text(self.folder / "result.json", json.dumps(asdict(result), indent=2) + "\n")
 
     def result(self) -> Result | None:
-        """How the run ended, None if it has not. Raises ClrbenchError for a file that is no result."""
+        """How the run ended, None if it has not. Raises ClrbenchError for a file that is no result.
+
+        Keys that this version does not know are left alone.
+        """
         path = self.folder / "result.json"
-        try:
-            return Result(**json.loads(path.read_text(encoding="utf-8")))
-        except FileNotFoundError:
+        if not path.is_file():
             return None
-        except (ValueError, TypeError) as error:
-            raise _damaged(path, error) from None
+        with _blaming(path):
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(content, dict):
+                raise ValueError("no keys")
+            config = self.config() if schema_of(content) < SCHEMA and "experiment" in content else {}
+            current = current_result(content, config)
+            return Result(**{key: value for key, value in current.items() if key in _RESULT})
 
     def evaluations(self) -> list[Evaluation]:
         """The rows of evals.csv; none where it is absent. Raises ClrbenchError for a file that is no such table."""
         path = self.folder / "evals.csv"
-        try:
-            return [_evaluation(row) for row in csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))]
-        except FileNotFoundError:
+        if not path.is_file():
             return []
-        except (ValueError, TypeError, KeyError) as error:
-            raise _damaged(path, error) from None
+        with _blaming(path):
+            return [_evaluation(row) for row in csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))]
 
 
-def _damaged(path: Path, reason: object) -> ClrbenchError:
-    detail = " ".join(str(reason).split())
-    return ClrbenchError(f"{path}: is damaged ({detail}): remove it with its folder, and the run is made anew")
+# The columns of evals.csv before its metrics and behind them, and the keys of result.json.
+_BEFORE, _BEHIND = ("iteration", "epoch", "lr", "train_loss"), ("seconds",)
+_RESULT = frozenset(one.name for one in fields(Result))
 
 
-def _evaluation(row: dict[str, str]) -> Evaluation:
-    return Evaluation(int(row["iteration"]), *(float(row[field.name]) for field in fields(Evaluation)[1:]))
+@contextlib.contextmanager
+def _blaming(path: Path) -> Iterator[None]:
+    """Turn what goes wrong while a file of a record is read into a ClrbenchError of one line that names the file."""
+    try:
+        yield
+    except NewerSchemaError as error:
+        raise ClrbenchError(f"{path}: {error}") from None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError) as error:
+        detail = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ClrbenchError(
+            f"{path}: is damaged ({detail}): bring the file back, or move its folder elsewhere and run its command again"
+        ) from None
+
+
+def _evaluation(row: Mapping[str, str]) -> Evaluation:
+    metrics = {name: float(value) for name, value in row.items() if name not in (*_BEFORE, *_BEHIND)}
+    epoch, lr, train_loss, seconds = (float(row[name]) for name in (*_BEFORE[1:], *_BEHIND))
+    return Evaluation(int(row["iteration"]), epoch, lr, train_loss, metrics, seconds)
 
 
 def run_folder(results: Path, experiment: str, name: str) -> Path:

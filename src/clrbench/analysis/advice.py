@@ -1,7 +1,6 @@
 """What the runs of one data set and model say to somebody who has to choose a policy."""
 
 import shlex
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -9,19 +8,17 @@ from typing import Any
 
 from clrbench.analysis import stats
 from clrbench.analysis.commands import PLACE
-from clrbench.analysis.decomposition import best_of, in_words, paired
-from clrbench.analysis.readings import cycle_ends
+from clrbench.analysis.pairs import RATES, best_of, comparisons, in_words, paired, untuned
 from clrbench.analysis.runs import EVIDENCE, SOURCES, Arm
 from clrbench.analysis.verdicts import ALPHA
 from clrbench.analysis.wrong_bounds import Deviation, deviations
 from clrbench.range_test.records import RANGE_TEST
 from clrbench.store import DIVERGED, FAILED
 
-CYCLE, KEEP, FASTER, UNKNOWN = "use CLR", "keep the fixed rate", "use CLR for speed", "not enough runs"
+CYCLE, KEEP, UNKNOWN = "use CLR", "keep the fixed rate", "not enough runs"
 RIGHT, WRONG = "take the bounds that the range test finds", "take other bounds than the range test finds"
 MARGIN = 0.5
 SEEDS = (1, 2, 3, 4, 5)
-_CONSTANT = ("clrbench.schedules.fixed", "clrbench.schedules.step")
 # What an experiment sweeps over, as far as runs are typed with it.
 _OF_EXPERIMENT = ("experiment=", "arm=", "seed=", "policy", "bounds", "optimizer")
 _TOLD = ("base_lr", "max_lr", "step_size", "gamma", "decays", "window")
@@ -31,7 +28,7 @@ _TOLD = ("base_lr", "max_lr", "step_size", "gamma", "decays", "window")
 class Advice:
     """Which policy to take, and what that rests on.
 
-    choice: one of CYCLE, KEEP, FASTER and UNKNOWN; of bounds alone RIGHT, WRONG and UNKNOWN. gain: of the best cyclical arm
+    choice: one of CYCLE, KEEP and UNKNOWN; of bounds alone RIGHT, WRONG and UNKNOWN. gain: of the best cyclical arm
     over the best fixed rate, in percentage points, with its 95% interval. because: sentences. command: what would settle it,
     empty where it is settled.
     """
@@ -53,12 +50,11 @@ class Advice:
 
 
 def advise(arms: Sequence[Arm], data: str, model: str) -> list[Advice]:
-    """An advice for each source, experiment, optimizer and arithmetic with runs of `data` and `model`; else how to begin."""
-    groups: dict[tuple[int, str, str, str], list[Arm]] = defaultdict(list)
-    for arm in arms:
-        if arm.experiment != RANGE_TEST and arm.task == (data, model):
-            groups[SOURCES.index(arm.source), arm.experiment, arm.optimizer, arm.arithmetic].append(arm)
-    found = [_advice(groups[key], data, model) for key in sorted(groups)]
+    """An advice for each comparison with runs of `data` and `model`; else how to begin."""
+    told = [arm for arm in arms if arm.experiment != RANGE_TEST and arm.task == (data, model)]
+    order = {id(arm): (SOURCES.index(arm.source), arm.experiment, arm.optimizer, arm.arithmetic) for arm in told}
+    groups = sorted(comparisons(told), key=lambda rivals: order[id(rivals[0])])
+    found = [_advice(group, data, model) for group in groups]
     return found or [Advice(data, model, UNKNOWN, [_no_run(arms, data, model)], command=_first_command(data, model))]
 
 
@@ -68,29 +64,48 @@ def _no_run(arms: Sequence[Arm], data: str, model: str) -> str:
 
 
 def _advice(arms: Sequence[Arm], data: str, model: str) -> Advice:
-    fixed, best = best_of(list(filter(_is_fixed, arms))), best_of(list(filter(_is_cyclical, arms)))
+    rivals = _with_equal_budgets(arms)
+    fixed, best = best_of([arm for arm in rivals if arm.is_fixed]), best_of([arm for arm in rivals if arm.is_cyclical])
     about: dict[str, Any] = {"data": data, "model": model}
     about |= {name: getattr(arms[0], name) for name in ("source", "experiment", "optimizer", "arithmetic")}
     if fixed is None and (beside := deviations(arms)):
         return _bounds_advice(about, beside)
     if fixed is None or best is None:
-        lacking = "a fixed rate" if fixed is None else "a cyclical policy"
-        return Advice(
-            **about, choice=UNKNOWN, because=[f"no finished run with {lacking}"], command=_rival_command(arms[0], data, model)
-        )
+        command = _rival_command(arms[0], data, model)
+        return Advice(**about, choice=UNKNOWN, because=[_lacking(arms)], command=command)
     differences = paired(best.accuracies, fixed.accuracies)
-    choice = _choice(differences, best.iterations, fixed.iterations)
+    is_tuned = len(_rates(rivals)) >= RATES
+    choice = _choice(differences) if is_tuned else UNKNOWN
     return Advice(
         **about,
         choice=choice,
-        because=_because(arms, best, fixed, differences, choice),
+        because=_because(rivals, best, fixed, differences, choice),
         best=best,
         fixed=fixed,
         gain=fmean(differences) if differences else None,
         interval=stats.interval(differences),
         seeds=len(differences),
-        command=_command(arms[0], data, model) if choice == UNKNOWN else "",
+        command=_command(arms[0], data, model, is_tuned) if choice == UNKNOWN else "",
     )
+
+
+def _with_equal_budgets(arms: Sequence[Arm]) -> list[Arm]:
+    """The arms with the longest budget at which both a fixed rate and cycles have ended; none where there is no such."""
+    trained = [arm for arm in arms if arm.accuracies]
+    budgets = {arm.iterations for arm in trained if arm.is_fixed} & {arm.iterations for arm in trained if arm.is_cyclical}
+    return [arm for arm in trained if budgets and arm.iterations == max(budgets)]
+
+
+def _lacking(arms: Sequence[Arm]) -> str:
+    fixed, cyclical = ([arm for arm in arms if arm.accuracies and getattr(arm, kind)] for kind in ("is_fixed", "is_cyclical"))
+    if fixed and cyclical:
+        return "no fixed rate and cycles with an equal budget: which does better at another is no advice"
+    return f"no finished run with {'a cyclical policy' if fixed else 'a fixed rate'}"
+
+
+def _rates(arms: Sequence[Arm]) -> list[float]:
+    """The fixed rates that were tried."""
+    return sorted({float(arm.runs[0].policy["base_lr"]) for arm in arms if arm.is_fixed})
 
 
 def _bounds_advice(about: Mapping[str, Any], beside: Sequence[Deviation]) -> Advice:
@@ -104,7 +119,7 @@ def _bounds_advice(about: Mapping[str, Any], beside: Sequence[Deviation]) -> Adv
     return Advice(
         **about,
         choice=choice,
-        because=[f"{found.policy}, {describe(found)}: {_mean(found)}", *map(_cost, beside)],
+        because=[f"{found.name}, {describe(found)}: {_mean(found)}", *map(_cost, beside)],
         command="" if choice != UNKNOWN else f"python train.py -m {chosen} seed={','.join(map(str, SEEDS))}",
     )
 
@@ -116,33 +131,12 @@ def _cost(deviation: Deviation) -> str:
     return f"with {deviation.times:g} times these bounds: {', '.join([*told, *ended])}"
 
 
-def _is_fixed(arm: Arm) -> bool:
-    return _target(arm) in _CONSTANT
-
-
-def _is_cyclical(arm: Arm) -> bool:
-    return bool(cycle_ends(arm.runs[0]))
-
-
-def _target(arm: Arm) -> str:
-    return str(_policy(arm)["_target_"])
-
-
-def _policy(arm: Arm) -> Mapping[str, Any]:
-    """The policy's settings; of a dropping one, those of the schedule that drops."""
-    policy = arm.runs[0].identity["policy"]
-    dropped: Mapping[str, Any] = policy.get("schedule", policy)
-    return dropped
-
-
-def _choice(differences: Sequence[float], budget: int, fixed_budget: int) -> str:
+def _choice(differences: Sequence[float]) -> str:
     if stats.least_p(len(differences)) > ALPHA:
         return UNKNOWN
     if _shows(stats.p_above, differences):
         return CYCLE
     is_equal = max(stats.p_within(differences, MARGIN), stats.p_within(differences, MARGIN, stats.exact_p_above)) <= ALPHA
-    if is_equal and budget < fixed_budget:
-        return FASTER
     if is_equal or _shows(stats.p_above, [-difference for difference in differences]):
         return KEEP
     return UNKNOWN
@@ -153,35 +147,25 @@ def _shows(test: Callable[..., float], differences: Sequence[float]) -> bool:
 
 
 def _because(arms: Sequence[Arm], best: Arm, fixed: Arm, differences: Sequence[float], choice: str) -> list[str]:
-    rivals = sum(_is_cyclical(arm) for arm in arms), sum(_is_fixed(arm) for arm in arms)
+    cyclical, rates = sum(arm.is_cyclical for arm in arms), _rates(arms)
+    tried = ", ".join(f"{rate:g}" for rate in rates)
     said = [
         f"{best.label}, {describe(best)}: {_mean(best)} after {best.iterations:,} iterations",
         f"the best fixed rate, {fixed.label}, {describe(fixed)}: {_mean(fixed)} after {fixed.iterations:,} iterations",
     ]
     if differences:
         said.append(f"gain {in_words(differences)}")
-    said.append(f"it rests on the best of {rivals[0]} cyclical arms and of {rivals[1]} fixed rates, chosen on these same runs")
-    if choice == UNKNOWN:
+    said.append(f"it rests on the best of {cyclical} cyclical arms and of the fixed rates {tried}, chosen on these same runs")
+    if len(rates) < RATES:
+        said.append(untuned(set(rates)))
+    elif choice == UNKNOWN:
         said.append(f"the difference is not settled: at least {len(SEEDS)} common seeds are needed, or a larger difference")
-    elif rivals[1] < 3:
-        said.append("another fixed rate could do better: few were tried")
-    if best.iterations != fixed.iterations:
-        said.append(f"budgets differ{_at_the_same_time(best, fixed)}: with an equal one it may come out otherwise")
     return said
-
-
-def _at_the_same_time(best: Arm, fixed: Arm) -> str:
-    """Where the fixed rate stood, with its drops still to come, when the cyclical arm had ended."""
-    before = [[row for row in run.evaluations if row.iteration <= best.iterations] for run in fixed.finished]
-    if best.iterations > fixed.iterations or not all(before):
-        return ""
-    stood = fmean(rows[-1].test_accuracy for rows in before)
-    return f" (after {best.iterations:,} iterations the fixed rate stood at {stood:.2f}%)"
 
 
 def describe(arm: Arm) -> str:
     """An arm's bounds, step size and the like, in words."""
-    policy = _policy(arm)
+    policy = arm.runs[0].policy
     stages = policy.get("stages")
     told: Mapping[str, Any] = policy if not stages else stages[0]["schedule"]
     scale = arm.runs[0].identity.get("scale", 1)
@@ -202,10 +186,10 @@ def _rival_command(arm: Arm, data: str, model: str) -> str:
     return _first_command(data, model, _typed(arm, _OF_EXPERIMENT))
 
 
-def _command(arm: Arm, data: str, model: str) -> str:
-    if arm.experiment == "adhoc":
+def _command(arm: Arm, data: str, model: str, is_tuned: bool = True) -> str:
+    if arm.experiment == "adhoc" or not is_tuned:
         # Data of one's own are not known by their name.
-        return _first_command(data, model, _typed(arm, ("policy", "seed=")))
+        return _first_command(data, model, _typed(arm, ("policy", *_OF_EXPERIMENT[:3])))
     experiment, seeds = shlex.quote(arm.experiment), ",".join(map(str, SEEDS))
     # Where a sweep begins no arm has chosen the net, so that what the net takes has to be forced.
     if changed := [f"++{text}" if text.startswith("model.net.") else text for text in _typed(arm, _OF_EXPERIMENT)]:
@@ -222,5 +206,4 @@ def _typed(arm: Arm, but: tuple[str, ...]) -> list[str]:
 def _first_command(data: str, model: str, typed: Sequence[str] = ()) -> str:
     groups = {text.partition("=")[0] for text in typed}
     named = [f"{group}={name}" for group, name in (("data", data), ("model", model)) if group not in groups]
-    policies, seeds = "policy=fixed,triangular,triangular2,exp_range", ",".join(map(str, SEEDS))
-    return f"python train.py -m {shlex.join([*named, *typed])} {policies} seed={seeds}"
+    return f"python train.py -m {shlex.join(['experiment=compare', *named, *typed])} seed={','.join(map(str, SEEDS))}"

@@ -28,7 +28,7 @@ END, CYCLE, CYCLE_ENDS, CYCLE_MIDDLES = READINGS = ("end", "cycle", "cycle_ends"
 class Side:
     """The runs on one side of a claim: those of the experiment whose config.yaml has these values, and what is read of them.
 
-    select: {dotted key: value}. best_of: names of policies; of their runs, those of the one with the highest mean over the
+    select: {dotted key: value}. best_of: names of arms; of their runs, those of the one with the highest mean over the
     seeds that all of them have. It is chosen on the runs that it is compared on, which favours it: only a control may be so.
     paper: the paper's number in percent, null where it gives none.
     """

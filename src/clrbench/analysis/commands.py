@@ -37,5 +37,6 @@ def _of_arm(run: Run, conf: Path) -> list[str]:
         params = yaml.safe_load(path.read_text(encoding="utf-8"))["hydra"]["sweeper"]["params"]
     except (OSError, KeyError, TypeError):
         return []
-    arms = [arm for arm in str(params.get("arm", "")).split(",") if arm.rpartition("/")[2] == run.result.policy]
-    return [f"experiment={run.result.experiment}", f"arm={arms[0]}", f"seed={run.result.seed}"] if arms else []
+    arm = run.result.arm
+    is_one_of_its_arms = arm is not None and arm in str(params.get("arm", "")).split(",")
+    return [f"experiment={run.result.experiment}", f"arm={arm}", f"seed={run.result.seed}"] if is_one_of_its_arms else []

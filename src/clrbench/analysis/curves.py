@@ -6,11 +6,9 @@ from statistics import fmean
 import numpy as np
 import polars as pl
 
-from clrbench.analysis.readings import cycle_ends
 from clrbench.analysis.runs import Arm, Run
 from clrbench.analysis.stats import interval
 from clrbench.analysis.targets import target_curve
-from clrbench.store import Evaluation
 
 POINTS = 200
 TARGETS = 40
@@ -30,14 +28,15 @@ def accuracy_curve(arm: Arm, points: int = POINTS) -> pl.DataFrame:
     if not runs:
         return pl.DataFrame(schema=CURVE)
     kept = _thinned(runs[0], points)
-    rows = [_row([run.evaluations[at] for run in runs if at < len(run.evaluations)]) for at in kept]
+    rows = [_row([run for run in runs if at < len(run.evaluations)], at) for at in kept]
     return pl.DataFrame(rows, schema=CURVE, orient="row")
 
 
-def _row(together: Sequence[Evaluation]) -> tuple[float | None, ...]:
-    accuracies = [row.test_accuracy for row in together]
+def _row(runs: Sequence[Run], at: int) -> tuple[float | None, ...]:
+    accuracies = [run.course[at][1] for run in runs]
     low, high = interval(accuracies) or (None, None)
-    first, losses = together[0], [(row.train_loss, row.test_loss) for row in together]
+    together = [run.evaluations[at] for run in runs]
+    first, losses = together[0], [(row.train_loss, row.metrics["test_loss"]) for row in together]
     train_loss, test_loss = (fmean(values) for values in zip(*losses, strict=True))
     return first.iteration, first.epoch, first.lr, fmean(accuracies), low, high, train_loss, test_loss
 
@@ -45,7 +44,7 @@ def _row(together: Sequence[Evaluation]) -> tuple[float | None, ...]:
 def _thinned(run: Run, points: int) -> list[int]:
     """The positions of the evaluations that are kept."""
     every = max(1, round(len(run.evaluations) / points))
-    ends = {*cycle_ends(run), run.result.iterations}
+    ends = {*run.cycle_ends, run.result.iterations}
     return [at for at, row in enumerate(run.evaluations) if at % every == 0 or row.iteration in ends]
 
 
@@ -68,13 +67,13 @@ def _iterations_per_epoch(run: Run) -> float:
 def target_curves(arms: Sequence[Arm]) -> dict[str, pl.DataFrame]:
     """Iterations to target of each arm with finished runs, by label, over the same targets: see `targets.target_curve`."""
     trained = [arm for arm in arms if arm.finished]
-    reached = [row.test_accuracy for arm in trained for run in arm.finished for row in run.evaluations]
+    reached = [value for arm in trained for run in arm.finished for _, value in run.course]
     if not reached:
         return {}
     lowest, highest = float(np.quantile(reached, 0.1)), max(reached)
     step = max(0.1, round((highest - lowest) / TARGETS, 1))
     targets = [round(target, 1) for target in np.arange(np.floor(lowest), highest + step, step).tolist()]
-    return {arm.label: target_curve([run.evaluations for run in arm.finished], targets) for arm in trained}
+    return {arm.label: target_curve([run.course for run in arm.finished], targets) for arm in trained}
 
 
 def sensitivity(arms: Sequence[Arm]) -> dict[str, pl.DataFrame]:
@@ -88,7 +87,7 @@ def sensitivity(arms: Sequence[Arm]) -> dict[str, pl.DataFrame]:
     for setting in SENSITIVE:
         moved = [arm for arm in arms if isinstance(arm.differences.get(setting), (int, float)) and arm.label not in told]
         rows = [
-            (arm.policy, float(arm.differences[setting]), fmean(values), *(interval(values) or (None, None)))
+            (arm.name, float(arm.differences[setting]), fmean(values), *(interval(values) or (None, None)))
             for arm in moved
             if (values := list(arm.accuracies.values()))
         ]

@@ -21,8 +21,8 @@ def accuracy(run: Run, side: Side) -> float | None:
     if not run.is_finished:
         return None
     if side.reading == END:
-        return run.result.test_accuracy
-    ends = cycle_ends(run)
+        return run.result.value
+    ends = run.cycle_ends
     if side.reading == CYCLE:
         return _at(run, ends[side.cycle - 1]) if side.cycle and side.cycle <= len(ends) else None
     if not ends:
@@ -31,14 +31,9 @@ def accuracy(run: Run, side: Side) -> float | None:
     return mean(_nearest(run, point) for point in points)
 
 
-def cycle_ends(run: Run) -> list[int]:
-    """The iterations at which the run's cycles end; empty where the policy has none, or comes from outside the package."""
-    return run.schedule.cycle_ends(run.result.iterations) if run.schedule else []
-
-
 def at_last_cycle_end(run: Run) -> tuple[int, float] | None:
     """Iteration and accuracy at the end of the last whole cycle, where the budget ends behind it; else None."""
-    ends = cycle_ends(run)
+    ends = run.cycle_ends
     if not ends or ends[-1] == run.result.iterations:
         return None
     found = _at(run, ends[-1])
@@ -50,8 +45,8 @@ def _middles(ends: Sequence[int]) -> list[float]:
 
 
 def _at(run: Run, iteration: int) -> float | None:
-    return next((row.test_accuracy for row in run.evaluations if row.iteration == iteration), None)
+    return next((value for at, value in run.course if at == iteration), None)
 
 
 def _nearest(run: Run, iteration: float) -> float:
-    return min(run.evaluations, key=lambda row: abs(row.iteration - iteration)).test_accuracy
+    return min(run.course, key=lambda point: abs(point[0] - iteration))[1]

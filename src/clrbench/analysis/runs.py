@@ -10,13 +10,17 @@ from typing import Any
 from clrbench import schedules
 from clrbench.errors import ClrbenchError
 from clrbench.schedules import Schedule
+from clrbench.schema import SCHEMA
 from clrbench.store import FINISHED, Evaluation, Record, Result, records
 
 # The two folders below results/: never mixed in one statistic.
 EVIDENCE, OWN = "evidence", "runs"
 SOURCES = (EVIDENCE, OWN)
-_OUR_SCHEDULES = "clrbench.schedules."
 _FLOAT32 = "float32"
+# Public names of policies with one rate, but for drops.
+_CONSTANT = ("fixed", "step")
+# What tells the data of a comparison from others, beside their name: arms that differ in one of these are no rivals.
+_OF_DATA = ("data.sha256", "data.split", "data.evaluate", "data.order", "data.training_images", "scale", "version")
 
 
 @dataclass(frozen=True)
@@ -36,13 +40,28 @@ class Run:
 
     @cached_property
     def settings(self) -> Mapping[str, Any]:
-        """The identity without the seed, flat: {dotted key: value}. Runs with equal settings belong to one arm."""
-        return {key: value for key, value in leaves(self.identity).items() if key != "seed"}
+        """The identity without the seed, flat: {dotted key: value}. Runs with equal settings belong to one arm.
+
+        `schema` is among them where it is an older one: its images had another order.
+        """
+        older = {} if self.schema == SCHEMA else {"schema": self.schema}
+        return {key: value for key, value in leaves(self.identity).items() if key != "seed"} | older
+
+    @property
+    def schema(self) -> int:
+        """The schema that the record was written in."""
+        return int(self.config.get("schema", SCHEMA))
 
     @cached_property
     def values(self) -> Mapping[str, Any]:
         """The whole configuration, flat: {dotted key: value}."""
-        return {"scale": 1, **leaves({key: value for key, value in self.config.items() if key != "identity"})}
+        usual = {"scale": 1, "data.order": "shuffled"}
+        return {**usual, **leaves({key: value for key, value in self.config.items() if key != "identity"})}
+
+    @cached_property
+    def course(self) -> list[tuple[int, float]]:
+        """(iteration, value of the run's metric) at each evaluation. Raises ClrbenchError for a damaged evals.csv."""
+        return [(row.iteration, row.metrics[self.result.metric]) for row in self.evaluations]
 
     @cached_property
     def evaluations(self) -> list[Evaluation]:
@@ -58,15 +77,31 @@ class Run:
     def schedule(self) -> Schedule | None:
         """The rate of every iteration; None for a policy from outside the package, as records are data and never code."""
         node = self.identity["policy"]
-        scale = self.identity.get("scale", 1)
-        return _schedule(node, scale) if isinstance(node, Mapping) and _is_ours(node) else None
+        return _schedule(node, self.identity.get("scale", 1)) if isinstance(node, Mapping) else None
+
+    @property
+    def policy(self) -> Mapping[str, Any]:
+        """The policy's settings; of one that drops another, those of the other."""
+        policy = self.identity["policy"]
+        dropped: Mapping[str, Any] = policy.get("schedule", policy)
+        return dropped
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether its policy is one rate, but for drops. All that is said of "the fixed rate" rests on this."""
+        return self.policy.get("_target_") in _CONSTANT
+
+    @cached_property
+    def cycle_ends(self) -> list[int]:
+        """The iterations at which cycles end; empty where the policy has none, or comes from outside the package."""
+        return self.schedule.cycle_ends(self.result.iterations) if self.schedule else []
 
 
 @dataclass(frozen=True)
 class Arm:
     """Runs of one experiment that differ in nothing but the seed.
 
-    differences: the settings that tell this arm from others of the same policy, experiment, data and model.
+    differences: the settings that tell this arm from others of the same name, experiment, data and model.
     """
 
     source: str
@@ -76,9 +111,9 @@ class Arm:
 
     @property
     def label(self) -> str:
-        """The policy, and behind it the differences."""
+        """The name, and behind it the differences."""
         told = _told(self.differences)
-        return f"{self.policy} ({told})" if told else self.policy
+        return f"{self.name} ({told})" if told else self.name
 
     @property
     def details(self) -> str:
@@ -92,9 +127,26 @@ class Arm:
         )
 
     @property
-    def policy(self) -> str:
-        """The policy's name."""
-        return self.runs[0].result.policy
+    def name(self) -> str:
+        """The line of the comparison, such as `fixed` of table1/fixed; without one, the policy's name."""
+        return self.runs[0].result.label
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether its policy is one rate, but for drops."""
+        return self.runs[0].is_fixed
+
+    @property
+    def is_cyclical(self) -> bool:
+        """Whether its rate goes in cycles."""
+        return bool(self.runs[0].cycle_ends)
+
+    @property
+    def comparison(self) -> tuple[object, ...]:
+        """What rivals share: source, experiment, data in one form and order, model, optimizer and arithmetic."""
+        settings = self.runs[0].settings
+        data = tuple(settings.get(key) for key in _OF_DATA)
+        return self.source, self.experiment, *self.task, self.optimizer, self.arithmetic, *data
 
     @property
     def task(self) -> tuple[str, str]:
@@ -127,7 +179,7 @@ class Arm:
     @property
     def accuracies(self) -> dict[int, float]:
         """The accuracy in percent at the end of the budget, seed by seed."""
-        return {run.result.seed: run.result.test_accuracy for run in self.finished if run.result.test_accuracy is not None}
+        return {run.result.seed: run.result.value for run in self.finished if run.result.value is not None}
 
     def count(self, status: str) -> int:
         """How many of the runs ended so."""
@@ -174,7 +226,7 @@ def arms_of(runs: Iterable[Run]) -> list[Arm]:
 def _kind(run: Run) -> tuple[str, ...]:
     """Within which arms are told from each other."""
     result = run.result
-    return run.source, result.experiment, result.policy, result.data, result.model
+    return run.source, result.experiment, result.label, result.data, result.model
 
 
 def _arm(members: Sequence[Run], rivals: Sequence[Mapping[str, Any]]) -> Arm:
@@ -202,12 +254,8 @@ def _told(differences: Mapping[str, Any]) -> str:
     return ", ".join(f"{key.rpartition('.')[2]}={value}" for key, value in differences.items() if key != "data.sha256")
 
 
-def _is_ours(node: Mapping[str, Any]) -> bool:
-    return str(node.get("_target_", "")).startswith(_OUR_SCHEDULES)
-
-
 def _schedule(node: Mapping[str, Any], scale: float = 1.0) -> Schedule | None:
-    policy = schedules.POLICIES.get(str(node["_target_"]).removeprefix(_OUR_SCHEDULES))
+    policy = schedules.POLICIES.get(str(node.get("_target_")))
     settings = {key: value for key, value in node.items() if key not in ("name", "_target_")}
     if policy is None:
         return None

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from clrbench.analysis.pairs import best_of
 from clrbench.analysis.runs import Arm
 from clrbench.analysis.stats import half_width
 from clrbench.analysis.targets import iterations_to_target
@@ -17,7 +18,7 @@ SCHEMA = {
     "experiment": pl.String,
     "data": pl.String,
     "model": pl.String,
-    "policy": pl.String,
+    "arm": pl.String,
     "settings": pl.String,
     "iterations": pl.Int64,
     "runs": pl.Int64,
@@ -29,31 +30,25 @@ SCHEMA = {
     "speed_up": pl.Float64,
     "seconds": pl.Float64,
 }
-FIXED = "fixed"
 
 
 def summarize(arms: Sequence[Arm]) -> pl.DataFrame:
     """One row an arm.
 
-    Columns: source, experiment, data, model, policy; settings, what tells the arm from others of the same policy;
+    Columns: source, experiment, data, model; arm, its name; settings, what tells it from others of the same name;
     iterations, the budget; runs, diverged and failed, which count the runs by how they ended; test_accuracy, the mean of
     the finished runs in percent; half_width, half of its 95% interval by Student's t, null for fewer than two runs;
-    to_fixed, the median over seeds of the iterations to the accuracy at which the fixed rate of the same seed ends, infinity
-    where most seeds never get there, null where no fixed rate with the same seed is among the arms; speed_up, the budget of the
-    fixed rate over that; seconds, their mean training time.
+    to_fixed, the median over seeds of the iterations to the accuracy at which the best fixed rate of the same seed ends,
+    infinity where most seeds never get there, null for a fixed rate and where none with the same seed is among the rivals;
+    speed_up, the budget of that fixed rate over it; seconds, their mean training time.
     """
     return pl.DataFrame([_row(arm, fixed_rival(arm, arms)) for arm in arms], schema=SCHEMA)
 
 
 def fixed_rival(arm: Arm, arms: Sequence[Arm]) -> Arm | None:
-    """The arm with the fixed rate of the same experiment and arithmetic; None where there is none, or more than one."""
-    rivals = [other for other in arms if other.policy == FIXED and _of_one_comparison(arm, other)]
-    return rivals[0] if len(rivals) == 1 and rivals[0] is not arm else None
-
-
-def _of_one_comparison(arm: Arm, other: Arm) -> bool:
-    mine, its = ((one.source, one.experiment, one.task, one.arithmetic) for one in (arm, other))
-    return mine == its
+    """The best fixed rate that an arm is compared with; None for a fixed rate itself, and where there is none."""
+    rivals = [other for other in arms if other.is_fixed and other.comparison == arm.comparison]
+    return None if arm.is_fixed else best_of(rivals)
 
 
 def _row(arm: Arm, fixed: Arm | None) -> dict[str, Any]:
@@ -65,7 +60,7 @@ def _row(arm: Arm, fixed: Arm | None) -> dict[str, Any]:
         "experiment": arm.experiment,
         "data": data,
         "model": model,
-        "policy": arm.policy,
+        "arm": arm.name,
         "settings": arm.details,
         "iterations": arm.iterations,
         "runs": len(accuracies),
@@ -83,6 +78,6 @@ def _median_to_rival(arm: Arm, rival: Arm) -> float | None:
     """The median over common seeds (of an even number, the later of the middle two, so that it is one that occurred)."""
     targets = rival.accuracies
     needed = sorted(
-        iterations_to_target(run.evaluations, targets[run.result.seed]) for run in arm.finished if run.result.seed in targets
+        iterations_to_target(run.course, targets[run.result.seed]) for run in arm.finished if run.result.seed in targets
     )
     return needed[len(needed) // 2] if needed else None

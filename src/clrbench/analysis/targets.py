@@ -6,26 +6,26 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from clrbench.store import Evaluation
-
+# (iteration, value) at each evaluation of a run, where a higher value is better.
+Course = Sequence[tuple[int, float]]
 SUSTAINED = 2
 QUARTILES = (0.25, 0.75)
 
 
-def iterations_to_target(evaluations: Sequence[Evaluation], target: float) -> float:
-    """The iteration at which a run has reached `target`, an accuracy in percent; infinity if it never did.
+def iterations_to_target(course: Course, target: float) -> float:
+    """The iteration at which a run has reached `target`, such as an accuracy in percent; infinity if it never did.
 
     The crossing must be sustained: it is the first evaluation that is not below the target, nor is the one after it. The
     last evaluation of a run stands for itself.
     """
-    reached = [row.test_accuracy >= target for row in evaluations]
-    for at, row in enumerate(evaluations):
+    reached = [value >= target for _, value in course]
+    for at, (iteration, _) in enumerate(course):
         if all(reached[at : at + SUSTAINED]):
-            return float(row.iteration)
+            return float(iteration)
     return math.inf
 
 
-def target_curve(runs: Sequence[Sequence[Evaluation]], targets: Sequence[float]) -> pl.DataFrame:
+def target_curve(runs: Sequence[Course], targets: Sequence[float]) -> pl.DataFrame:
     """Iterations to each of `targets` over the runs of one arm.
 
     Columns: target (percent); median, low and high (the quartiles), in iterations, infinity where so many runs never reach
@@ -33,7 +33,7 @@ def target_curve(runs: Sequence[Sequence[Evaluation]], targets: Sequence[float])
     """
     rows = []
     for target in targets:
-        needed = np.array([iterations_to_target(evaluations, target) for evaluations in runs])
+        needed = np.array([iterations_to_target(course, target) for course in runs])
         low, high = (float(np.quantile(needed, share, method="higher")) for share in QUARTILES)
         median = float(np.quantile(needed, 0.5, method="higher"))
         rows.append((float(target), median, low, high, int(np.isfinite(needed).sum())))

@@ -24,6 +24,7 @@ from clrbench.analysis.runs import EVIDENCE, SOURCES, Run
 from clrbench.analysis.targets import iterations_to_target
 from clrbench.range_test.judge import CLEAR
 from clrbench.range_test.records import judged
+from clrbench.schema import SCHEMA
 
 HOLDS, FAILS, INCONCLUSIVE, NOT_RUN = "holds", "fails", "inconclusive", "not run"
 ALPHA = 0.05
@@ -31,6 +32,9 @@ SEEDS = "1,2,3,4,5"
 BENCH = Path("bench/step.json")
 # How the paper reads its bounds off the curve, as far as it says so.
 RULE = "rise_and_slow"
+ORDER = "data.order"
+SHUFFLED = "images shuffled anew each epoch, as people train today (the paper: one order)"
+SCHEMA_1 = "made in another order of the stored images (schema 1), which no download repeats bit by bit"
 _MICRO = {"µs": 1.0, "ms": 1e3, "s": 1e6}
 Test = Callable[..., float]
 
@@ -54,6 +58,7 @@ class Case:
     notes: Sequence[str] = ()
     command: str = ""
     ramps: Sequence[Run] = ()
+    schema: int = SCHEMA
 
     def p_holds(self, test: Test) -> float:
         """The p-value that speaks for the claim."""
@@ -120,7 +125,7 @@ def judge_family(family: Family, runs: Sequence[Run], results: Path) -> list[Ver
     groups: dict[tuple[Any, ...], list[Case]] = defaultdict(list)
     for case in cases:
         if case.values:
-            groups[case.source, case.experiment, tuple(case.differs)].append(case)
+            groups[case.source, case.experiment, tuple(case.differs), case.schema].append(case)
     adjusted: dict[int, tuple[float, float]] = {}
     for group in groups.values():
         p_holds = stats.holm([case.p_holds(stats.p_above) for case in group])
@@ -141,16 +146,31 @@ def _cases(claim: Claim, family: Family, runs: Sequence[Run], results: Path) -> 
         return _bounds_cases(claim, family, runs)
     cases = []
     for experiment in claim.experiments:
-        command = claim.command or f"make sweep EXPERIMENT={experiment} SEEDS={SEEDS}"
         found = [
-            _case(claim, family, source, experiment, differs, members, command)
+            _case(claim, family, source, experiment, differs, members)
             for source in SOURCES
-            for differs, members in _by_setting(_selected(runs, source, experiment), claim.setting).items()
+            for differs, members in _by_setting(_selected(runs, source, experiment), claim.setting)
         ]
         cases += [case for case in found if case.treatment or case.control] or [
-            Case(claim, family, "", experiment, command=command)
+            Case(claim, family, "", experiment, command=_command(claim, experiment))
         ]
-    return cases
+    return [*_in_the_papers_order(claim, family, cases), *cases]
+
+
+def _in_the_papers_order(claim: Claim, family: Family, cases: Sequence[Case]) -> list[Case]:
+    """Where a claim has been run with shuffled images alone, the same in the paper's one order: not run."""
+    first = claim.experiments[0]
+    shuffled = [SHUFFLED in case.differs for case in cases if case.source and case.experiment == first]
+    return [Case(claim, family, "", first, command=_command(claim, first))] if shuffled and all(shuffled) else []
+
+
+def _command(claim: Claim, experiment: str) -> str:
+    """What makes the runs that settle a claim."""
+    if claim.command:
+        return claim.command
+    if claim.setting.get(ORDER) == "fixed":
+        return f"python train.py -m experiment={experiment} {ORDER}=fixed seed={SEEDS}"
+    return f"make sweep EXPERIMENT={experiment} SEEDS={SEEDS}"
 
 
 def _bounds_cases(claim: Claim, family: Family, runs: Sequence[Run]) -> list[Case]:
@@ -159,7 +179,7 @@ def _bounds_cases(claim: Claim, family: Family, runs: Sequence[Run]) -> list[Cas
     found = [
         Case(claim, family, source, claim.experiments[0], differs, ramps=_side(members, claim.treatment), command=command)
         for source in SOURCES
-        for differs, members in _by_setting(_selected(runs, source, claim.experiments[0]), claim.setting).items()
+        for differs, members in _by_setting(_selected(runs, source, claim.experiments[0]), claim.setting)
     ]
     return [case for case in found if case.ramps] or [Case(claim, family, "", claim.experiments[0], command=command)]
 
@@ -168,18 +188,21 @@ def _selected(runs: Iterable[Run], source: str, experiment: str) -> list[Run]:
     return [run for run in runs if (run.source, run.result.experiment) == (source, experiment)]
 
 
-def _by_setting(runs: Iterable[Run], setting: Mapping[str, Any]) -> dict[tuple[str, ...], list[Run]]:
-    """Runs by what in their setting is not the paper's, in words."""
-    groups: dict[tuple[str, ...], list[Run]] = defaultdict(list)
+def _by_setting(runs: Iterable[Run], setting: Mapping[str, Any]) -> list[tuple[tuple[str, ...], list[Run]]]:
+    """Runs by what in their setting is not the paper's, in words, and by their data: only on equal data are they pairs."""
+    groups: dict[tuple[tuple[str, ...], object], list[Run]] = defaultdict(list)
     for run in runs:
         other = {key: run.values.get(key) for key, value in setting.items() if run.values.get(key) != value}
-        groups[tuple(f"{key} is {value} (the paper: {setting[key]})" for key, value in other.items())].append(run)
-    return groups
+        words = tuple(_in_words(key, value, setting[key]) for key, value in other.items())
+        groups[words, run.settings.get("data.sha256")].append(run)
+    return [(words, members) for (words, _), members in groups.items()]
 
 
-def _case(
-    claim: Claim, family: Family, source: str, experiment: str, differs: tuple[str, ...], runs: Sequence[Run], command: str
-) -> Case:
+def _in_words(key: str, value: object, paper: object) -> str:
+    return SHUFFLED if (key, value) == (ORDER, "shuffled") else f"{key} is {value} (the paper: {paper})"
+
+
+def _case(claim: Claim, family: Family, source: str, experiment: str, differs: tuple[str, ...], runs: Sequence[Run]) -> Case:
     treated, controls = (_side(runs, side) for side in (claim.treatment, claim.control))
     treatment = _accuracies(treated, claim.treatment)
     control = _accuracies(controls, claim.control)
@@ -187,8 +210,11 @@ def _case(
     notes = [note for members in (treated, controls) for note in _notes(members)] + _devices([*treated, *controls])
     if values and claim.control.best_of:
         rivals = ", ".join(claim.control.best_of)
-        notes.append(f"the control is {controls[0].result.policy}, of {rivals} the best by these same runs, which favours it")
-    return Case(claim, family, source, experiment, differs, treatment, control, values, notes, command)
+        notes.append(f"the control is {controls[0].result.label}, of {rivals} the best by these same runs, which favours it")
+    schema = min((run.schema for run in [*treated, *controls]), default=SCHEMA)
+    notes += [SCHEMA_1] if schema == 1 else []
+    command = _command(claim, experiment)
+    return Case(claim, family, source, experiment, differs, treatment, control, values, notes, command, schema=schema)
 
 
 def _side(runs: Iterable[Run], side: Side) -> list[Run]:
@@ -198,7 +224,7 @@ def _side(runs: Iterable[Run], side: Side) -> list[Run]:
 
 def _best(runs: Iterable[Run], side: Side) -> list[Run]:
     """The runs of the best of several arms, by the seeds that all of them have; none where there is no such seed."""
-    arms = [[run for run in runs if run.result.policy == policy] for policy in side.best_of]
+    arms = [[run for run in runs if run.result.arm == name] for name in side.best_of]
     accuracies = [_accuracies(members, side) for members in arms]
     shared = set.intersection(*(set(found) for found in accuracies))
     if not shared:
@@ -229,14 +255,14 @@ def _values(
 
 def _share(run: Run, rival: Run, target: float) -> float:
     """The share of the rival's iterations that a run needs to `target`; infinity for one that never gets there, or diverges."""
-    return iterations_to_target(run.evaluations, target) / rival.result.iterations if run.is_finished else math.inf
+    return iterations_to_target(run.course, target) / rival.result.iterations if run.is_finished else math.inf
 
 
 def _notes(runs: Sequence[Run]) -> list[str]:
     """What the number at the end of the budget does not tell."""
     if not runs:
         return []
-    policy = runs[0].result.policy
+    policy = runs[0].result.label
     behind = [found for run in runs if run.is_finished and (found := at_last_cycle_end(run))]
     notes = []
     if behind:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from clrbench.analysis.decomposition import Step, paired
+from clrbench.analysis.decomposition import Step
+from clrbench.analysis.pairs import paired
 from clrbench.analysis.runs import Arm
 from clrbench.analysis.stats import interval
 from clrbench.range_test.records import RANGE_TEST
@@ -30,11 +31,11 @@ class Deviation:
 
 def deviations(arms: Sequence[Arm]) -> list[Deviation]:
     """Each arm with bounds beside those that a range test found; `arms` are those of one source, experiment and task."""
-    found = {(arm.policy, arm.iterations): arm for arm in arms if _times(arm) == 1 and arm.accuracies}
+    found = {(arm.name, arm.iterations): arm for arm in arms if _times(arm) == 1 and arm.accuracies}
     made = [
         Deviation(times, arm, rival, paired(arm.accuracies, rival.accuracies))
         for arm in arms
-        if (times := _times(arm)) not in (None, 1) and (rival := found.get((arm.policy, arm.iterations)))
+        if (times := _times(arm)) not in (None, 1) and (rival := found.get((arm.name, arm.iterations)))
     ]
     return sorted(made, key=lambda deviation: deviation.times)
 

@@ -59,8 +59,9 @@ def epoch_order(images: int, seed: int, epoch: int) -> Tensor:
 class Order:
     """The epoch, and the images that a process takes, of each iteration of a run from `start` on, without end.
 
-    Each epoch visits the images of `indices` in a new order and leaves out the last ones that do not fill a batch. The
-    images come as a tensor on `device`, to which the order of a whole epoch is sent at once.
+    Each epoch visits the images of `indices` in a new order, or all of them in that of the first where the order `is_fixed`,
+    as Caffe reads its database; it leaves out the last ones that do not fill a batch. The images come as a tensor on
+    `device`, to which the order of a whole epoch is sent at once.
     """
 
     def __init__(
@@ -71,7 +72,9 @@ class Order:
         start: int = 0,
         share: Share = ALL,
         device: torch.device | str = "cpu",
+        is_fixed: bool = False,
     ) -> None:
+        self._is_fixed = is_fixed
         self._indices, self._batch_size, self._seed = torch.from_numpy(indices), batch_size, seed
         self._share, self._device = share, device
         self.start = start
@@ -80,7 +83,8 @@ class Order:
     def __iter__(self) -> Iterator[tuple[int, Tensor]]:
         epoch, skipped = divmod(self.start, self.iterations_per_epoch)
         while True:
-            order = self._indices[epoch_order(len(self._indices), self._seed, epoch)].to(self._device)
+            drawn = epoch_order(len(self._indices), self._seed, 0 if self._is_fixed else epoch)
+            order = self._indices[drawn].to(self._device)
             for iteration in range(skipped, self.iterations_per_epoch):
                 yield epoch, self._share.of(order[iteration * self._batch_size : (iteration + 1) * self._batch_size])
             epoch, skipped = epoch + 1, 0

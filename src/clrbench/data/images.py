@@ -36,6 +36,15 @@ class Images:
         _, height, width, channels = self.pixels.shape
         return channels, height, width
 
+    def in_order(self) -> "Images":
+        """The images in the order of digests of label and pixels: the same one, whatever order they were stored in."""
+        pixels = np.ascontiguousarray(self.pixels)
+        digests = [
+            hashlib.sha256(label.to_bytes(8, "little", signed=True) + image.tobytes()).digest()
+            for image, label in zip(pixels, self.labels.tolist(), strict=True)
+        ]
+        return self.take(np.array(sorted(range(len(digests)), key=digests.__getitem__)))
+
     def update(self, digest: "hashlib._Hash") -> None:
         """Add shapes, pixels and labels to a checksum."""
         digest.update(repr(self.pixels.shape).encode())
@@ -63,9 +72,14 @@ class ImageFiles:
         """(channels, height, width) of an image, as a net sees it."""
         return 3, CROPPED, CROPPED
 
+    def in_order(self) -> "ImageFiles":
+        """The images in the order of their names."""
+        return self.take(np.array(sorted(range(len(self.names)), key=self.names.__getitem__)))
+
     def update(self, digest: "hashlib._Hash") -> None:
-        """Add names and labels to a checksum; reading the images themselves would take hours."""
-        digest.update("\0".join(self.names).encode())
+        """Add names, sizes and labels to a checksum; reading the images themselves would take hours."""
+        for name in self.names:
+            digest.update(f"{name}\0{(self.root / name).stat().st_size}\n".encode())
         digest.update(np.ascontiguousarray(self.labels.astype(np.int64)).data)
 
 
@@ -105,11 +119,23 @@ def every_nth_of_each_class(labels: Array, n: int) -> NDArray[np.bool_]:
     return marked
 
 
-def training_indices(labels: Array, split: str) -> NDArray[np.int64]:
-    """What a run trains on: every training image (`paper`), or all but a tenth of each class (`holdout`)."""
-    if split == "paper":
-        return np.arange(len(labels))
-    return np.flatnonzero(~every_nth_of_each_class(labels, HOLDOUT_EVERY))
+def training_indices(labels: Array, split: str, most: int | None = None) -> NDArray[np.int64]:
+    """What a run trains on: every training image (`paper`), or all but a tenth of each class (`holdout`).
+
+    most: with so many images at most, the first ones of each class in equal shares.
+    """
+    kept = np.ones(len(labels), bool) if split == "paper" else ~every_nth_of_each_class(labels, HOLDOUT_EVERY)
+    indices = np.flatnonzero(kept)
+    return indices if most is None else indices[_first_of_each_class(labels[indices], most)]
+
+
+def _first_of_each_class(labels: Array, most: int) -> NDArray[np.bool_]:
+    """Mark the first images of each class, `most` of all together, or fewer where that is no multiple of the classes."""
+    marked = np.zeros(len(labels), bool)
+    classes = np.unique(labels)
+    for label in classes:
+        marked[np.flatnonzero(labels == label)[: most // len(classes)]] = True
+    return marked
 
 
 def validation_indices(labels: Array, split: str) -> NDArray[np.int64]:
@@ -136,7 +162,7 @@ def checked_images(pixels: Array, labels: Array, where: str) -> Images:
 
 
 def checked_set(train: AnyImages, test: AnyImages, where: str) -> ImageSet:
-    """Pair a training with a test set, or say in a DataError why they do not belong together."""
+    """Pair a training with a test set, each in its canonical order, or say in a DataError why they do not belong together."""
     if train.shape != test.shape:
         sizes = [f"({height}, {width}, {channels})" for channels, height, width in (train.shape, test.shape)]
         raise DataError(f"{where}: training images are {sizes[0]}, test images {sizes[1]}: make them equal")
@@ -151,4 +177,4 @@ def checked_set(train: AnyImages, test: AnyImages, where: str) -> ImageSet:
         )
     if test.labels.max() > present[-1]:
         raise DataError(f"{where}: test label {test.labels.max()} is not among the training labels, 0 to {present[-1]}")
-    return ImageSet(train, test)
+    return ImageSet(train.in_order(), test.in_order())

@@ -39,7 +39,8 @@ def load(data: Data, paths: PathNames, say: Say = print) -> LoadedSet:
     if not found.is_cached:
         images = found.read(say)
         return LoadedSet(data.name, images, images.checksum())
-    return _cached(Path(paths.outputs) / "cache" / f"{data.name}-{found.key}", data.name, partial(found.read, say))
+    folder = Path(paths.outputs) / "cache" / f"{data.name}-{found.key}-in_order"
+    return _cached(folder, data.name, partial(found.read, say))
 
 
 def cache_key(data: Data, paths: PathNames) -> str:

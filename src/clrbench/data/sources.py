@@ -83,8 +83,8 @@ def coarse(images: ImageSet) -> ImageSet:
     """CIFAR-100 with the 20 superclasses for labels. Raises DataError for a set that has not its 100 classes."""
     if images.classes != len(CIFAR100_COARSE):
         raise DataError(f"data=cifar100_coarse: cifar100 has {images.classes} classes, not 100: provide it with fine labels")
-    parts = [replace(part, labels=CIFAR100_COARSE[part.labels]) for part in (images.train, images.test)]
-    return ImageSet(*parts)
+    train, test = (replace(part, labels=CIFAR100_COARSE[part.labels]) for part in (images.train, images.test))
+    return checked_set(train, test, "cifar100_coarse")
 
 
 def _torchvision_parts(name: str, root: Path, download: bool) -> list[tuple[Array, Array]]:
@@ -218,8 +218,19 @@ def fingerprint(paths: list[Path]) -> str:
     """A hash of names, sizes and times of the files at or below `paths`: changes when the source does."""
     digest = hashlib.sha256()
     for path in paths:
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if file.is_file():
-                status = file.stat()
-                digest.update(f"{file}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        for file in _files_below(path) if path.is_dir() else [path]:
+            status = file.stat()
+            digest.update(f"{file}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:16]
+
+
+def _files_below(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """The files below a folder, through symbolic links, but not through one that leads back to a folder above."""
+    here = folder.resolve()
+    if here in above:
+        return
+    for path in sorted(folder.iterdir()):
+        if path.is_dir():
+            yield from _files_below(path, above | {here})
+        elif path.is_file():
+            yield path

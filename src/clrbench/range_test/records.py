@@ -45,7 +45,7 @@ def curve_of(run: Run) -> Curve:
     has_diverged = run.result.status == DIVERGED and run.schedule is not None
     return Curve(
         rates=np.array([row.lr for row in rows]),
-        accuracies=np.array([row.test_accuracy for row in rows]),
-        losses=np.array([row.test_loss for row in rows]),
+        accuracies=np.array([accuracy for _, accuracy in run.course]),
+        losses=np.array([row.metrics["test_loss"] for row in rows]),
         diverged_at=float(run.schedule(run.result.iterations)) if has_diverged and run.schedule else None,
     )

@@ -10,7 +10,7 @@ import polars as pl
 
 from clrbench.analysis.advice import Advice, advise
 from clrbench.analysis.curves import accuracy_curve, rate_curve, sensitivity, target_curves
-from clrbench.analysis.decomposition import Step, decompose
+from clrbench.analysis.decomposition import Step, decompose, decomposition_in_words
 from clrbench.analysis.runs import EVIDENCE, Arm, Run, arms_of, read_runs
 from clrbench.analysis.summary import summarize
 from clrbench.analysis.verdicts import RULE, Verdict, judge_all
@@ -71,6 +71,11 @@ class Section:
         wrong = [step for deviation in deviations(self.arms) if (step := deviation.step)]
         return [*decompose(self.arms), *wrong]
 
+    @property
+    def sentences(self) -> list[str]:
+        """Why CLR wins, in words."""
+        return decomposition_in_words(self.arms)
+
 
 @dataclass(frozen=True)
 class Contents:
@@ -105,7 +110,7 @@ def _sections(arms: Sequence[Arm]) -> list[Section]:
 def _order(arm: Arm) -> tuple[str, int, list[tuple[bool, Any]]]:
     """By policy, budget and settings: numbers by their size, then texts."""
     values = [value for _, value in sorted(arm.differences.items()) if isinstance(value, (str, int, float))]
-    return arm.policy, arm.iterations, [(isinstance(value, str), value) for value in values]
+    return arm.name, arm.iterations, [(isinstance(value, str), value) for value in values]
 
 
 def origin(source: str) -> str:

@@ -54,6 +54,7 @@ def _section(section: Section, anchor: str, folder: Path, conf: Path) -> dict[st
         "summary": ""
         if section.range_tests
         else to_html(summary_frame(section.summary), caption, [f"#{anchors[arm.label]}" for arm in section.arms]),
+        "sentences": section.sentences,
         "steps": to_html(steps_frame(section.steps), "What each change adds, in percentage points"),
         "arms": list(anchors),
         "drawings": [_drawing(drawing) for drawing in _drawings(section, anchor)],
@@ -103,7 +104,7 @@ def _run(run: Run, folder: Path, conf: Path) -> dict[str, str]:
     return {
         "seed": str(result.seed),
         "status": result.status if result.reason is None else f"{result.status}: {result.reason}",
-        "accuracy": text(result.test_accuracy, "accuracy"),
+        "accuracy": text(result.value, "accuracy"),
         "iterations": f"{result.iterations:,}",
         "device": result.device,
         "link": Path(os.path.relpath(run.record.folder, folder)).as_posix() + "/",

@@ -11,7 +11,7 @@ import polars as pl
 from clrbench.analysis.commands import command_of_seeds
 from clrbench.analysis.runs import EVIDENCE, Arm, Run, arms_of
 from clrbench.analysis.stats import interval
-from clrbench.analysis.verdicts import NOT_RUN, Verdict
+from clrbench.analysis.verdicts import NOT_RUN, ORDER, SHUFFLED, Verdict
 from clrbench.errors import ClrbenchError
 from clrbench.report.contents import Contents, Section, origin
 from clrbench.report.rows import advice_title, verdict_row
@@ -34,7 +34,7 @@ def summary(contents: Contents) -> str:
         parts += [f"**{in_cell(advice_title(advice))}: {advice.choice}**", "\n".join(lines)]
     for section in contents.sections:
         table = to_markdown(summary_frame(section.summary)) if not section.range_tests else _range_tests(section)
-        parts += [f"## {in_cell(section.name)} ({origin(section.source)})", table]
+        parts += [f"## {in_cell(section.name)} ({origin(section.source)})", *map(in_cell, section.sentences), table]
     if contents.faults:
         parts += ["## Left out", "\n".join(f"- {in_cell(fault)}" for fault in contents.faults)]
     return "\n\n".join(parts) + "\n"
@@ -96,18 +96,19 @@ def _own(verdicts: Iterable[Verdict]) -> list[str]:
 
 
 def _best_founded(verdicts: Iterable[Verdict]) -> list[Verdict]:
-    """Of the verdicts on a claim the one from most seeds; of as many, the first."""
-    best: dict[str, Verdict] = {}
+    """The verdict from most seeds on each claim, in each order of the images; of as many, the first."""
+    best: dict[tuple[str, bool], Verdict] = {}
     for verdict in verdicts:
-        known = best.setdefault(verdict.claim.id, verdict)
+        key = (verdict.claim.id, SHUFFLED in verdict.case.differs)
+        known = best.setdefault(key, verdict)
         if len(verdict.case.values) > len(known.case.values):
-            best[verdict.claim.id] = verdict
+            best[key] = verdict
     return list(best.values())
 
 
 def _paper_runs(runs: Iterable[Run], verdicts: Iterable[Verdict], conf: Path) -> str:
     paper = {
-        (verdict.experiment, side.select.get("policy.name")): (side.paper, verdict.claim.setting)
+        (verdict.experiment, side.select.get("arm")): (side.paper, verdict.claim.setting)
         for verdict in verdicts
         for side in (verdict.claim.treatment, verdict.claim.control)
         if side.paper is not None
@@ -118,22 +119,26 @@ def _paper_runs(runs: Iterable[Run], verdicts: Iterable[Verdict], conf: Path) ->
     return "\n".join(["| run of the paper | the paper | here | n | command |", "|---|---|---|---|---|", *rows])
 
 
-def _kind(run: Run) -> tuple[str, str]:
-    return run.result.experiment, run.result.policy
+def _kind(run: Run) -> tuple[str, str | None]:
+    return run.result.experiment, run.result.arm
 
 
 def _has(run: Run, setting: Mapping[str, Any]) -> bool:
-    return all(run.values.get(key) == value for key, value in setting.items())
+    return all(run.values.get(key) == value for key, value in setting.items() if key != ORDER)
+
+
+def _order(arm: Arm) -> str:
+    """How its images came."""
+    return "images in one order" if arm.runs[0].values[ORDER] == "fixed" else "images shuffled anew each epoch"
 
 
 def _paper_row(arm: Arm, told: float, conf: Path) -> str:
     accuracies = list(arm.accuracies.values())
     ends = interval(accuracies)
     mean = f"{fmean(accuracies):.2f}%" + ("" if ends is None else f" [{ends[0]:.2f}, {ends[1]:.2f}]")
-    return (
-        f"| {in_cell(arm.policy)}, {arm.iterations:,} iterations | {told:.1f}% | {in_cell(mean)} | {len(accuracies)} "
-        f"| `{command_of_seeds(arm.runs, conf)}` |"
-    )
+    what = f"{in_cell(arm.name)}, {arm.iterations:,} iterations, {_order(arm)}"
+    command = command_of_seeds(arm.runs, conf)
+    return f"| {what} | {told:.1f}% | {in_cell(mean)} | {len(accuracies)} | `{command}` |"
 
 
 def with_block(text: str, block: str, name: str = "README.md", marks: tuple[str, str] = (BEGIN, END)) -> str:

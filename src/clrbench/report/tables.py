@@ -23,7 +23,7 @@ def summary_frame(summary: pl.DataFrame) -> pl.DataFrame:
     """The columns of analysis.summary that a reader of one experiment wants, under short names."""
     half = pl.col("half_width")
     return summary.select(
-        "policy",
+        "arm",
         "settings",
         pl.col("iterations").alias("budget"),
         "runs",

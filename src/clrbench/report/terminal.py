@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import polars as pl
@@ -12,7 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from clrbench.analysis.advice import Advice
-from clrbench.analysis.decomposition import in_words, leads
+from clrbench.analysis.decomposition import decomposition_in_words
+from clrbench.analysis.pairs import leads
 from clrbench.analysis.runs import Run, arms_of
 from clrbench.analysis.summary import summarize
 from clrbench.analysis.verdicts import FAILS, HOLDS, Verdict, judge_all
@@ -26,16 +26,11 @@ def print_summary(console: Console, title: str, runs: Sequence[Run], conf: Path,
     """What a sweep ends with: a row an arm, the best one's lead, and the verdict on each claim that its runs bear on."""
     arms = arms_of(runs)
     console.print(summary_table(summarize(arms), title))
-    for best, other, differences in leads(arms):
-        console.print(escape(f"{best.label} {_stands(fmean(differences))} {other.label}: {in_words(differences)}"))
+    for sentence in [*leads(arms), *decomposition_in_words(arms)]:
+        console.print(escape(sentence))
     told = [verdict for verdict in judge_all(runs, conf, results) if any(verdict.source == run.source for run in runs)]
     if told:
         console.print(verdict_table(told))
-
-
-def _stands(difference: float) -> str:
-    # The best has the most seeds, and may be behind an arm that has fewer.
-    return "is ahead of" if difference > 0 else "is behind" if difference < 0 else "is level with"
 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> Table:
@@ -53,7 +48,7 @@ def verdict_table(verdicts: Sequence[Verdict]) -> Table:
 def summary_table(summary: pl.DataFrame, title: str) -> Table:
     """The table behind a sweep, from `analysis.summary.summarize`; columns that say nothing are left out."""
     shown = _columns(summary)
-    caption = "to fixed: iterations to the accuracy at which the fixed rate ends" if "to fixed" in shown else None
+    caption = "to fixed: iterations to the accuracy at which the best fixed rate ends" if "to fixed" in shown else None
     table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
     for heading, (_, justify) in shown.items():
         table.add_column(heading, justify=justify, no_wrap=heading != "settings")
@@ -67,7 +62,7 @@ def _columns(summary: pl.DataFrame) -> dict[str, Any]:
     columns = {
         "data": (lambda row: row["data"], "left"),
         "model": (lambda row: row["model"], "left"),
-        "policy": (lambda row: row["policy"], "left"),
+        "arm": (lambda row: row["arm"], "left"),
         "settings": (lambda row: row["settings"], "left"),
         "budget": (lambda row: f"{row['iterations']:,}", "right"),
         "runs": (lambda row: str(row["runs"]), "right"),

@@ -95,6 +95,6 @@ class Watch:
         self._hide(cell)
         result = state.result
         assert result is not None
-        outcome = f"{result.test_accuracy:.2f}%" if result.status == FINISHED else f"{result.status}: {result.reason}"
+        outcome = result.shown_value if result.status == FINISHED else f"{result.status}: {result.reason}"
         ended = len(self._cells) - len(self._left)
         self._console.print(escape(f"{ended}/{len(self._cells)}  {cell.label}: {outcome}, {result.seconds:.1f} s of training"))

@@ -216,15 +216,17 @@ def _outcomes(section: Section) -> list[Any]:
 
 def _targets(section: Section) -> list[int]:
     """The highest targets that a run of the section reaches."""
-    runs = [run.evaluations for arm in section.arms for run in arm.finished]
-    reached = [target for target in mirror.TARGETS if any(math.isfinite(iterations_to_target(rows, target)) for rows in runs)]
+    courses = [run.course for arm in section.arms for run in arm.finished]
+    reached = [
+        target for target in mirror.TARGETS if any(math.isfinite(iterations_to_target(course, target)) for course in courses)
+    ]
     return reached[-SHOWN_TARGETS:]
 
 
 def _grouping(section: Section) -> tuple[Any, str]:
-    """What makes a group, and its name: the policy; where arms share one, the setting that tells the most of them apart."""
+    """What makes a group, and its name: the arm's; where arms share one, the setting that tells the most of them apart."""
     wr = _reports()
-    if len({arm.policy for arm in section.arms}) == len(section.arms):
+    if len({arm.name for arm in section.arms}) == len(section.arms):
         return wr.Metric(POLICY), "policy"
     settings = sorted({key for arm in section.arms for key in arm.differences})
     key = max(settings, key=lambda key: len({repr(arm.differences.get(key)) for arm in section.arms}))

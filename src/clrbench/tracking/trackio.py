@@ -79,13 +79,18 @@ class TrackioMirror:
         self.storage.bulk_log(
             run.project,
             run.name,
-            [{name: getattr(row, name) for name in METRICS} for row in rows],
+            [_metrics(row) for row in rows],
             steps=[row.iteration for row in rows],
             timestamps=[(start + timedelta(seconds=row.seconds)).isoformat() for row in rows],
             config=config,
             log_ids=[f"{run.name}/{row.iteration}" for row in rows],
             run_id=run.name,
         )
+
+
+def _metrics(row: Evaluation) -> dict[str, float]:
+    told = {**vars(row), **row.metrics}
+    return {name: told[name] for name in METRICS}
 
 
 def runs(results: Path) -> Iterator[Run]:
@@ -138,10 +143,11 @@ def _read(run: Run) -> tuple[list[Evaluation], dict[str, Any], datetime]:
 
 
 def _config(record: Record) -> dict[str, Any]:
-    """The policy above all, as Trackio's group; all that decides a run's numbers; where it comes from and how it ended."""
+    """What the run is called, as Trackio's group; all that decides a run's numbers; where it comes from and how it ended."""
     settings, result = leaves(record.config()), record.result()
     names = {key: settings.get(f"{key}.name") for key in ("policy", "data", "model", "optimizer")}
     identity = {key.removeprefix("identity."): value for key, value in settings.items() if key.startswith("identity.")}
     told = {key: value for key, value in identity.items() if not key.endswith(("_target_", "sha256", "data.name"))}
     ending = {"source": record.folder.parts[-3], "status": result.status if result else "unfinished"}
-    return {"_Group": names["policy"], **names, **told, **ending}
+    label = result.label if result else str(settings.get("arm") or names["policy"]).rpartition("/")[2]
+    return {"_Group": label, **names, **told, **ending}

@@ -190,7 +190,8 @@ class WandbMirror(Mirror):
         for iteration, rate in zip(thinned.tolist(), np.asarray(self.rate(thinned)).tolist(), strict=True):
             self.log(wandb_run, {"iteration": iteration, "lr": rate})
         # The row's rate is that of the update before; the curve of rates has the one at this iteration.
-        self.log(wandb_run, {name: value for name, value in asdict(row).items() if name != "lr"})
+        told = {name: value for name, value in vars(row).items() if name not in ("lr", "metrics")}
+        self.log(wandb_run, {**told, **row.metrics})
 
 
 def latest_log(folder: Path) -> Path | None:
@@ -248,14 +249,15 @@ def target_key(target: int) -> str:
 
 
 def _summary(result: Result, rows: Sequence[Evaluation]) -> dict[str, Any]:
-    shown = ("status", "iterations", "test_accuracy", "test_loss", "seconds", "images_per_second", "reason")
+    shown = ("status", "iterations", "seconds", "images_per_second", "reason")
     told = {name: value for name, value in asdict(result).items() if name in shown and value is not None}
-    return told | (_outcome(result, rows) if result.status == FINISHED else {})
+    return told | (_outcome(result, rows) if result.status == FINISHED and rows else {})
 
 
 def _outcome(result: Result, rows: Sequence[Evaluation]) -> dict[str, Any]:
     from clrbench.analysis.targets import iterations_to_target
 
-    needed = {target: iterations_to_target(rows, target) for target in TARGETS}
+    course = [(row.iteration, row.metrics[result.metric]) for row in rows]
+    needed = {target: iterations_to_target(course, target) for target in TARGETS}
     reached = {target_key(target): int(iterations) for target, iterations in needed.items() if math.isfinite(iterations)}
-    return {FINAL: result.test_accuracy, **reached}
+    return {FINAL: result.value, **rows[-1].metrics, **reached}

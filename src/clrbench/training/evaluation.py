@@ -8,13 +8,15 @@ from torchmetrics.classification import MulticlassAccuracy
 from clrbench.training.feed import Batched
 from clrbench.training.module import Classifier
 
+# The metric by which runs are compared.
+METRIC = "test_accuracy"
 # Large enough that a step's fixed costs vanish, small enough that activations stay in the processor's cache.
 BATCH_SIZE = 250
 
 
 @torch.inference_mode()
-def evaluate(module: Classifier, images: Batched, classes: int) -> tuple[float, float]:
-    """The mean cross-entropy and the accuracy in percent; the module comes back in the mode in which it was.
+def evaluate(module: Classifier, images: Batched, classes: int) -> dict[str, float]:
+    """test_loss, the mean cross-entropy, and test_accuracy in percent; the module comes back in the mode in which it was.
 
     Of several processes, each brings its part of the images, and all get the figures of the whole (torchmetrics sums them).
     """
@@ -30,4 +32,4 @@ def evaluate(module: Classifier, images: Batched, classes: int) -> tuple[float, 
             accuracy.update(scores, labels)
     module.train(was_training)
     # torchmetrics counts in whole numbers but divides in float32: beyond four digits a percentage is its rounding error.
-    return loss.compute().item(), round(100 * accuracy.compute().item(), 4)
+    return {"test_loss": loss.compute().item(), METRIC: round(100 * accuracy.compute().item(), 4)}

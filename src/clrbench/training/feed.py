@@ -23,11 +23,18 @@ class Batched(Protocol):
 def stream(spec: RunSpec, start: int) -> Iterable[Batch]:
     """This process' part of the training batches of a run, from iteration `start` on, without end."""
     place, data, train = Place.of(spec.config.trainer), spec.config.data, spec.data.images.train
+    order = Order(
+        spec.indices,
+        data.batch_size,
+        spec.config.seed,
+        start,
+        place.share,
+        "cpu" if isinstance(train, ImageFiles) else place.device,  # worker processes decode, and take names from here
+        is_fixed=data.order == "fixed",
+    )
     if isinstance(train, ImageFiles):
-        order = Order(spec.indices, data.batch_size, spec.config.seed, start, place.share)
         is_augmented = data.augment == "crop_flip"
         return file_stream(train, order, spec.config.seed, is_augmented, spec.config.trainer.workers, place.device)
-    order = Order(spec.indices, data.batch_size, spec.config.seed, start, place.share, place.device)
     return BatchStream(ImageTensors.of(train, place.device), order)
 
 

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -36,7 +36,7 @@ class Recorder(pl.Callback):
         points: Sequence[int],
         iterations_per_epoch: int,
         rate: Callable[[int], float],
-        evaluate: Callable[[], tuple[float, float]],
+        evaluate: Callable[[], Mapping[str, float]],
         on_evaluation: OnEvaluation,
         checkpoint: Path,
         loss_limit: float,
@@ -87,11 +87,11 @@ class Recorder(pl.Callback):
         train_loss = self._mean_loss(trainer)
         self._seconds += time.perf_counter() - self._since
         if not self._stop_if_diverged(trainer, train_loss, "training"):
-            test_loss, test_accuracy = self._evaluate()
+            metrics = self._evaluate()
             epoch = self.iteration / self._per_epoch
             rate = self._rate(self.iteration - 1)
-            row = Evaluation(self.iteration, epoch, rate, train_loss, test_loss, test_accuracy, round(self._seconds, 3))
-            if not self._stop_if_diverged(trainer, test_loss, "test"):
+            row = Evaluation(self.iteration, epoch, rate, train_loss, metrics, round(self._seconds, 3))
+            if not self._stop_if_diverged(trainer, metrics["test_loss"], "test"):
                 self.rows.append(row)
                 self._loss.zero_()
                 self._batches = 0

@@ -30,7 +30,7 @@ from clrbench.training.build import build
 from clrbench.training.callback import CyclicLR
 from clrbench.training.console import Console, ProgressNote
 from clrbench.training.devices import Place, strategy
-from clrbench.training.evaluation import evaluate
+from clrbench.training.evaluation import METRIC, evaluate
 from clrbench.training.feed import evaluated, stream
 from clrbench.training.module import Classifier
 from clrbench.training.quiet import quiet
@@ -279,11 +279,11 @@ def _result(run: Run, recorder: Recorder, status: str, reason: str | None = None
         data=config.data.name,
         model=config.model.name,
         policy=spec.policy["name"],
+        arm=config.arm,
         seed=config.seed,
         status=status,
         iterations=recorder.iteration,
-        test_accuracy=last.test_accuracy if last else None,
-        test_loss=last.test_loss if last else None,
+        value=last.metrics[METRIC] if last else None,
         seconds=round(recorder.seconds, 3),
         images_per_second=round(images / recorder.seconds, 1) if recorder.seconds else 0.0,
         **run.environment,
@@ -299,7 +299,7 @@ def _tracked(run: Run) -> TrackedRun:
         run_id=spec.run_id,
         name=spec.name,
         experiment=spec.config.experiment,
-        job_type=spec.policy["name"],
+        job_type=spec.label,
         tags=[spec.config.data.name, spec.config.model.name],
         config=spec.identity,
         folder=run.work,

@@ -1,0 +1,93 @@
+"""What an arm gains over another by paired differences over seeds, and which arms a comparison holds against each other."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from clrbench.analysis.runs import Arm
+from clrbench.analysis.stats import interval
+
+# A comparison with fewer fixed rates is one with a rate that nobody tuned.
+RATES = 3
+
+
+@dataclass(frozen=True)
+class Lead:
+    """An arm beside another of the same comparison: the differences over common seeds, in percentage points."""
+
+    arm: Arm
+    other: Arm
+    differences: Sequence[float]
+    of_fixed: int = 0
+
+    @property
+    def words(self) -> str:
+        """Which is ahead, by how much, and at which budgets where these differ."""
+        mean = round(fmean(self.differences), 2)
+        stands = "is ahead of" if mean > 0 else "is behind" if mean < 0 else "is level with"
+        best = f", the best of {self.of_fixed} fixed rates" if self.of_fixed > 1 else ""
+        budgets = self.arm.iterations, self.other.iterations
+        told = "" if budgets[0] == budgets[1] else f" ({budgets[0]:,} against {budgets[1]:,} iterations)"
+        return f"{self.arm.label} {stands} {self.other.label}{best}{told}: {in_words(self.differences)}"
+
+
+def leads(arms: Sequence[Arm]) -> list[str]:
+    """Sentences about each comparison: its best cycles against its best fixed rate, then against what is neither.
+
+    Where there are no cycles or no fixed rate, the best arm against each other one.
+    """
+    return [sentence for rivals in comparisons(arms) for sentence in _of_one(rivals)]
+
+
+def _of_one(rivals: Sequence[Arm]) -> list[str]:
+    fixed, cycles = [arm for arm in rivals if arm.is_fixed], [arm for arm in rivals if arm.is_cyclical]
+    best_fixed, best_cycles = best_of(fixed), best_of(cycles)
+    if best_fixed is None or best_cycles is None:
+        best = best_of(rivals)
+        return [] if best is None else _words(_lead(best, arm) for arm in rivals if arm is not best)
+    rates = {rate for arm in fixed if (rate := arm.runs[0].policy.get("base_lr")) is not None}
+    others = [arm for arm in rivals if not arm.is_fixed and not arm.is_cyclical]
+    told = _words([_lead(best_cycles, best_fixed, len(rates)), *(_lead(best_cycles, arm) for arm in others)])
+    return told if len(rates) >= RATES else [*told, untuned(rates)]
+
+
+def untuned(rates: set[float]) -> str:
+    """What a comparison with too few fixed rates is worth."""
+    tried = " and ".join(f"{rate:g}" for rate in sorted(rates))
+    return f"the fixed rate was tried at {tried} alone: this proves nothing for cycles; experiment=compare tries three rates"
+
+
+def _lead(arm: Arm, other: Arm, of_fixed: int = 0) -> Lead:
+    return Lead(arm, other, paired(arm.accuracies, other.accuracies), of_fixed)
+
+
+def _words(found: Iterable[Lead]) -> list[str]:
+    return [lead.words for lead in found if lead.differences]
+
+
+def comparisons(arms: Sequence[Arm]) -> list[list[Arm]]:
+    """The arms that are rivals of each other, in the order in which the first of each come."""
+    return [[arm for arm in arms if arm.comparison == key] for key in dict.fromkeys(arm.comparison for arm in arms)]
+
+
+def best_of(arms: Sequence[Arm]) -> Arm | None:
+    """The arm with the highest mean accuracy among those with the most seeds."""
+    able = [arm for arm in arms if arm.accuracies]
+    return max(able, key=lambda arm: (len(arm.accuracies), fmean(arm.accuracies.values())), default=None)
+
+
+def paired(treatment: Mapping[int, float], control: Mapping[int, float]) -> list[float]:
+    """The differences over the seeds that both have."""
+    return [value - control[seed] for seed, value in treatment.items() if seed in control]
+
+
+def points(differences: Sequence[float]) -> str:
+    """Their mean in percentage points and its 95% interval."""
+    bounds = interval(differences)
+    spread = "" if bounds is None else f" [{bounds[0]:+.2f}, {bounds[1]:+.2f}]"
+    return f"{fmean(differences):+.2f} points{spread}"
+
+
+def in_words(differences: Sequence[float]) -> str:
+    """The same, and of how many seeds."""
+    return f"{points(differences)}, n = {len(differences)} common seeds"
