@@ -22,11 +22,12 @@ from clrbench import store
 from clrbench.analysis.runs import OWN, arms_of, run_of
 from clrbench.claim import claimed, lock_path
 from clrbench.config import PathNames
+from clrbench.schema import SCHEMA
 from clrbench.store import CHECKPOINT, PROGRESS, Evaluation, Record, Result, run_folder
 from clrbench.sweep.cells import Cell, state_of
 from clrbench.sweep.index import CellIndex
 from clrbench.sweep.invalid import invalid_record, remove_invalid, write_invalid
-from clrbench.sweep.plan import hours_left, iterations_left, pace, plan_table
+from clrbench.sweep.plan import Pace, hours_left, iterations_left, pace, plan_table, seeds_warning
 
 RESULT = Result(
     run_id="r", name="a", experiment="e", data="digits", model="small_cnn", policy="fixed", seed=1, status="finished",
@@ -131,7 +132,7 @@ def test_a_damaged_result_is_a_failure_that_names_the_file_and_the_remedy(make_c
     state = state_of(make_cell())
     assert (state.status, state.is_ended) == ("failed", False)
     assert str(make_cell().record.folder / "result.json") in str(state.reason)
-    assert "remove it" in str(state.reason)
+    assert "move its folder elsewhere" in str(state.reason)
 
 
 # The plan
@@ -160,7 +161,36 @@ def test_the_plan_lists_each_cell_with_its_state_what_is_left_and_the_hours(
 
 
 def test_hours_are_unknown_where_no_run_of_the_kind_has_been_measured_here(make_cell: MakeCell) -> None:
-    assert hours_left(make_cell(), state_of(make_cell()), {"e2": 1.0}) is None
+    assert hours_left(make_cell(), state_of(make_cell()), Pace({"e2": 1.0}, {})) is None
+
+
+def test_before_a_run_here_the_hours_are_those_of_the_shipped_runs_and_told_as_an_estimate(make_cell: MakeCell) -> None:
+    speeds = Pace({}, {("digits", "small_cnn"): 36.0})
+    cell = dataclasses.replace(make_cell(), task=("digits", "small_cnn"))
+    assert hours_left(cell, state_of(cell), speeds) == 1.0
+    console = Console(width=160)
+    with console.capture() as capture:
+        console.print(plan_table([cell], speeds, workers=1))
+    assert "~1.00" in capture.get()
+    assert "by the pace of the shipped runs on another machine" in " ".join(capture.get().split())
+
+
+def of_seed(cell: Cell, arm: str, seed: int) -> Cell:
+    return dataclasses.replace(cell, overrides=(f"arm={arm}", f"seed={seed}"), task=("digits", "small_cnn"))
+
+
+def test_a_comparison_over_fewer_than_five_seeds_is_warned_about_with_the_hours_of_five(make_cell: MakeCell) -> None:
+    cells = [of_seed(make_cell(), arm, seed) for arm in ("a", "b") for seed in (1, 2, 3)]
+    speeds = Pace({"e1": 36.0}, {})
+    assert seeds_warning(cells, speeds, workers=2) == (
+        "warning: 3 seeds an arm settle nothing, whatever they show: seed=1,2,3,4,5 takes about 5 h in all here"
+    )
+
+
+def test_five_seeds_and_a_single_arm_are_not_warned_about(make_cell: MakeCell) -> None:
+    five = [of_seed(make_cell(), arm, seed) for arm in ("a", "b") for seed in (1, 2, 3, 4, 5)]
+    assert seeds_warning(five, Pace({}, {}), 2) is None
+    assert seeds_warning([of_seed(make_cell(), "a", 1)], Pace({}, {}), 2) is None
 
 
 def test_planning_starts_nothing_and_writes_nothing_but_its_cache(tmp_path: Path) -> None:
@@ -297,7 +327,7 @@ def test_the_record_of_an_invalid_cell_has_its_overrides_and_the_reason_and_can_
     result = record.result()
     assert result is not None
     assert (result.status, result.reason, result.experiment) == ("failed", "policy.step_size is no key", "quick")
-    assert record.config() == {"overrides": ["policy=fixed", "policy.step_size=3"]}
+    assert record.config() == {"schema": SCHEMA, "overrides": ["policy=fixed", "policy.step_size=3"]}
     remove_invalid(record)
     assert not record.folder.exists()
     remove_invalid(record)

@@ -65,7 +65,7 @@ def test_verdicts_numbers_and_records_are_on_the_page(report: Path) -> None:
 
 def test_a_claim_without_runs_shows_its_command(report: Path) -> None:
     page = visible((report / "index.html").read_text(encoding="utf-8"))
-    assert "<code>make sweep EXPERIMENT=sigmoid_bn SEEDS=1,2,3,4,5</code>" in page
+    assert "<code>python train.py -m experiment=sigmoid_bn data.order=fixed seed=1,2,3,4,5</code>" in page
 
 
 def test_names_from_outside_are_text_on_the_page_and_in_the_summary(report: Path) -> None:

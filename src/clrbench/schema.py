@@ -79,5 +79,5 @@ def _policy(policy: Mapping[str, Any]) -> str:
 
 def _identity(identity: Mapping[str, Any]) -> dict[str, Any]:
     named = public(identity)
-    named["data"] = {key: value for key, value in named["data"].items() if key != "name"}
+    named["data"] = {key: value for key, value in named.get("data", {}).items() if key != "name"}
     return dict(named)

@@ -76,13 +76,13 @@ class Run:
     @cached_property
     def schedule(self) -> Schedule | None:
         """The rate of every iteration; None for a policy from outside the package, as records are data and never code."""
-        node = self.identity["policy"]
+        node = self.identity.get("policy")
         return _schedule(node, self.identity.get("scale", 1)) if isinstance(node, Mapping) else None
 
     @property
     def policy(self) -> Mapping[str, Any]:
         """The policy's settings; of one that drops another, those of the other."""
-        policy = self.identity["policy"]
+        policy = self.identity.get("policy", {})
         dropped: Mapping[str, Any] = policy.get("schedule", policy)
         return dropped
 
@@ -156,7 +156,7 @@ class Arm:
     @property
     def optimizer(self) -> str:
         """The name of the solver."""
-        return str(self.runs[0].config["optimizer"]["name"])
+        return str(self.runs[0].values.get("optimizer.name", ""))
 
     @property
     def arithmetic(self) -> str:

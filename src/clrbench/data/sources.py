@@ -218,19 +218,17 @@ def fingerprint(paths: list[Path]) -> str:
     """A hash of names, sizes and times of the files at or below `paths`: changes when the source does."""
     digest = hashlib.sha256()
     for path in paths:
-        for file in _files_below(path) if path.is_dir() else [path]:
+        for file in _files_below(path):
             status = file.stat()
             digest.update(f"{file}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:16]
 
 
-def _files_below(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
-    """The files below a folder, through symbolic links, but not through one that leads back to a folder above."""
-    here = folder.resolve()
-    if here in above:
-        return
-    for path in sorted(folder.iterdir()):
-        if path.is_dir():
-            yield from _files_below(path, above | {here})
-        elif path.is_file():
-            yield path
+def _files_below(path: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """A file, or the files below a folder: through symbolic links, but not through one that leads back to a folder above."""
+    here = path.resolve()
+    if path.is_file():
+        yield path
+    elif path.is_dir() and here not in above:
+        for inner in sorted(path.iterdir()):
+            yield from _files_below(inner, above | {here})

@@ -17,7 +17,7 @@ ENDED = (store.FINISHED, store.DIVERGED)
 class Cell:
     """One run of a sweep. `error` says why it cannot be run; then all else about it but `invalid` is empty.
 
-    invalid: where it is recorded that, and why, it could not be run.
+    invalid: where it is recorded that, and why, it could not be run. task: the names of data and model.
     """
 
     overrides: tuple[str, ...]
@@ -27,6 +27,7 @@ class Cell:
     step_id: str = ""
     iterations: int = 0
     error: str | None = None
+    task: tuple[str, str] = ("", "")
 
     @property
     def label(self) -> str:

@@ -82,6 +82,7 @@ class CellIndex:
             run_folder(Path(self._paths.outputs), *folder),
             known["step_id"],
             known["iterations"],
+            task=(known["task"][0], known["task"][1]),
         )
 
     def _invalid(self, overrides: tuple[str, ...], reason: str) -> Cell:
@@ -120,6 +121,7 @@ class CellIndex:
             "name": spec.name,
             "step_id": spec.step_id,
             "iterations": spec.iterations,
+            "task": [config.data.name, config.model.name],
             "data": data,
             "data_key": self._key_of_data(data),
         }

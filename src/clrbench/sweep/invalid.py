@@ -14,6 +14,7 @@ from pathlib import Path
 import yaml
 
 from clrbench import environment, store
+from clrbench.schema import SCHEMA
 from clrbench.spec import told
 from clrbench.store import Record, Result
 
@@ -27,7 +28,7 @@ def invalid_record(results: Path, experiment: str, overrides: Sequence[str]) -> 
 def write_invalid(record: Record, overrides: Sequence[str], reason: str) -> None:
     """Record why a cell could not be run. Raises OSError where nothing can be written."""
     name, experiment = record.folder.name, record.folder.parent.name
-    record.write_config(yaml.safe_dump({"overrides": told(overrides)}))
+    record.write_config(yaml.safe_dump({"schema": SCHEMA, "overrides": told(overrides)}))
     record.write_result(
         Result(
             run_id=name.rpartition("-")[2],

@@ -3,30 +3,83 @@
 import contextlib
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from rich.markup import escape
 from rich.table import Table
 
 from clrbench.environment import host
 from clrbench.errors import ClrbenchError
-from clrbench.store import FINISHED, records
+from clrbench.store import FINISHED, Result, records
 from clrbench.sweep.cells import Cell, State, state_of
+from clrbench.sweep.loader import split_seed
 
-Pace = Mapping[str, float]
+Kind = TypeVar("Kind")
+
+# The fewest seeds that can settle a comparison, by the exact test at the level 0.05.
+ENOUGH_SEEDS = 5
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds an iteration. here: by step_id, of runs that finished on a machine of this kind; shipped: of the records that
+    come with the project, by the names of data and model, made elsewhere.
+    """
+
+    here: Mapping[str, float]
+    shipped: Mapping[tuple[str, str], float]
+
+    def of(self, cell: Cell) -> float | None:
+        """What an iteration of the cell takes; None where no run tells."""
+        return self.here.get(cell.step_id, self.shipped.get(cell.task))
+
+    def is_estimate(self, cell: Cell) -> bool:
+        """Whether only runs on other machines tell."""
+        return cell.step_id not in self.here and cell.task in self.shipped
 
 
 def pace(results: Path) -> Pace:
-    """Seconds an iteration by step_id: the median over the runs that finished on a machine of this kind."""
-    here = host()
-    seconds: dict[str, list[float]] = defaultdict(list)
-    for record in (record for experiment in sorted((results / "runs").glob("*")) for record in records(experiment)):
+    """The medians over the finished runs below `results`."""
+    machine = host()
+    own, shipped = _finished(results / "runs"), _finished(results / "evidence")
+    here = _medians((result.step_id, result) for result in own if result.host == machine)
+    return Pace(here, _medians(((result.data, result.model), result) for result in shipped if result.device == "cpu"))
+
+
+def _finished(folder: Path) -> Iterator[Result]:
+    for record in (record for experiment in sorted(folder.glob("*")) for record in records(experiment)):
         with contextlib.suppress(ClrbenchError):  # a damaged record measures nothing
             result = record.result()
-            if result is not None and result.status == FINISHED and result.host == here:
-                seconds[result.step_id].append(result.seconds / result.iterations)
+            if result is not None and result.status == FINISHED:
+                yield result
+
+
+def _medians(results: Iterable[tuple[Kind, Result]]) -> dict[Kind, float]:
+    seconds: dict[Kind, list[float]] = defaultdict(list)
+    for kind, result in results:
+        seconds[kind].append(result.seconds / result.iterations)
     return {kind: statistics.median(values) for kind, values in seconds.items()}
+
+
+def seeds_warning(cells: Sequence[Cell], speeds: Pace, workers: int) -> str | None:
+    """One line where arms are compared over fewer seeds than can settle anything, with the hours that enough would take."""
+    arms: dict[tuple[str, ...], list[Cell]] = defaultdict(list)
+    for cell in cells:
+        arms[split_seed(cell.overrides)[0]].append(cell)
+    fewest = min(map(len, arms.values()), default=0)
+    if len(arms) < 2 or fewest >= ENOUGH_SEEDS or any(cell.error for cell in cells):
+        return None
+    times = [speeds.of(members[0]) for members in arms.values()]
+    iterations = [ENOUGH_SEEDS * members[0].iterations for members in arms.values()]
+    known = [time * count / 3600 / workers for time, count in zip(times, iterations, strict=True) if time is not None]
+    takes = f"takes about {sum(known):.2g} h in all here" if len(known) == len(times) else "tells more"
+    return (
+        f"warning: {fewest} seed{'s' * (fewest > 1)} an arm settle nothing, whatever they show: "
+        f"seed={','.join(map(str, range(1, ENOUGH_SEEDS + 1)))} {takes}"
+    )
 
 
 def iterations_left(cell: Cell, state: State) -> int:
@@ -35,11 +88,11 @@ def iterations_left(cell: Cell, state: State) -> int:
 
 
 def hours_left(cell: Cell, state: State, speeds: Pace) -> float | None:
-    """The hours that they take, None where no run of this kind has finished on this machine."""
+    """The hours that they take, None where no run of this kind tells."""
     left = iterations_left(cell, state)
     if left == 0:
         return 0.0
-    speed = speeds.get(cell.step_id)
+    speed = speeds.of(cell)
     return None if speed is None else left * speed / 3600
 
 
@@ -47,22 +100,24 @@ def plan_table(cells: Sequence[Cell], speeds: Pace, workers: int) -> Table:
     """A row a cell: its state, the iterations left, and the hours of one worker that they take."""
     states = [state_of(cell) for cell in cells]
     hours = [hours_left(cell, state, speeds) for cell, state in zip(cells, states, strict=True)]
-    table = Table(title=_title(states, hours, workers), title_justify="left")
+    guessed = [bool(time) and speeds.is_estimate(cell) for cell, time in zip(cells, hours, strict=True)]
+    table = Table(title=_title(states, hours, any(guessed), workers), title_justify="left")
     table.add_column("run")
     table.add_column("state")
     table.add_column("iterations left", justify="right")
     table.add_column("hours", justify="right")
-    for cell, state, time in zip(cells, states, hours, strict=True):
-        shown = "?" if time is None else f"{time:.2f}"
+    for cell, state, time, is_guessed in zip(cells, states, hours, guessed, strict=True):
+        shown = "?" if time is None else f"{'~' * is_guessed}{time:.2f}"
         status = f"{state.status}: {state.reason}" if state.reason else state.status
         table.add_row(escape(cell.label), escape(status), f"{iterations_left(cell, state):,}", shown)
     return table
 
 
-def _title(states: Iterable[State], hours: Sequence[float | None], workers: int) -> str:
+def _title(states: Iterable[State], hours: Sequence[float | None], is_guessed: bool, workers: int) -> str:
     counts = ", ".join(f"{count} {status}" for status, count in Counter(state.status for state in states).items())
     known = [time for time in hours if time is not None]
     left = f"{sum(known) / workers:.2f} h left with {workers} workers"
+    left += ", by the pace of the shipped runs on another machine (~)" if is_guessed else ""
     unknown = len(hours) - len(known)
     return f"{len(hours)} runs: {counts}; {left}" + (
         f", besides {unknown} of a kind that no run on this machine has measured yet" if unknown else ""

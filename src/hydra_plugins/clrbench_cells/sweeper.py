@@ -27,7 +27,7 @@ from clrbench.sweep.cells import RUNNING, Cell, State, state_of
 from clrbench.sweep.index import CellIndex
 from clrbench.sweep.invalid import remove_invalid, write_invalid
 from clrbench.sweep.loader import SweepLoader
-from clrbench.sweep.plan import pace, plan_table
+from clrbench.sweep.plan import pace, plan_table, seeds_warning
 from clrbench.sweep.watch import Watch
 
 ATTEMPTS = 3
@@ -68,8 +68,11 @@ class CellSweeper(BasicSweeper):
     def sweep(self, arguments: list[str]) -> None:
         """Carry out the cells that the command line spans; the process ends with 1 if any of them failed."""
         cells = self._cells(arguments)
+        speeds, workers = pace(Path(self._paths.results)), os.cpu_count() or 1
+        if warning := seeds_warning(cells, speeds, workers):
+            self._say(warning)
         if self._plan_only:
-            self._console.print(plan_table(cells, pace(Path(self._paths.results)), os.cpu_count() or 1))
+            self._console.print(plan_table(cells, speeds, workers))
             return
         able = [cell for cell in cells if cell.error is None]
         with _interruptible(able), Watch(able, self._console), _workers_stderr_in(self._log):
