@@ -74,6 +74,7 @@ def ramp_config(config: Config, seed: int) -> Config:
     return replace(
         config,
         experiment=RANGE_TEST,
+        arm=None,
         seed=seed,
         iterations=length,
         scale=1.0,
