@@ -12,7 +12,7 @@ DATA ?= digits
 MODEL ?= small_cnn
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep plan range-test report verify advise dashboard wandb sync publish pictures test lint format bench clean
+.PHONY: help setup sweep plan range-test report verify ship advise dashboard wandb sync publish pictures test lint format bench clean
 
 help:  ## list the commands
 	@echo "make COMMAND, where COMMAND is one of"
@@ -38,11 +38,14 @@ plan: $(READY)  ## list what a sweep would do, and the hours left; start nothing
 range-test: $(READY)  ## measure base_lr and max_lr   [DATA=digits] [MODEL=small_cnn]
 	@$(BIN)/python scripts/range_test.py data=$(DATA) model=$(MODEL)
 
-report: $(READY)  ## make results/report/index.html: verdicts, figures, every run
+report: $(READY)  ## make outputs/report/index.html: verdicts, figures, every run, shipped and yours
 	@$(BIN)/python scripts/report.py
 
-verify: $(READY)  ## compute every number of report and README anew from the records, and compare
-	@$(BIN)/python scripts/report.py --verify
+verify: $(READY)  ## compute every number that ships, in results/report and README, anew from its records, and compare
+	@$(BIN)/python scripts/ship.py --verify
+
+ship: $(READY)  ## for maintainers: make results/report and the tables of README and docs from the records that ship
+	@$(BIN)/python scripts/ship.py
 
 advise: $(READY)  ## which policy, bounds and step size the runs speak for   [DATA=digits] [MODEL=small_cnn]
 	@$(BIN)/python scripts/advise.py $(DATA) $(MODEL)
@@ -62,8 +65,8 @@ publish: $(READY)  ## copy an experiment's finished records to results/evidence 
 pictures: $(READY)  ## draw the policies, docs/policies/*.svg
 	@$(BIN)/python scripts/draw_policies.py
 
-bench: $(READY) $(PEERS)  ## measure speed on this machine beside others' ways, half an hour or more; leave it idle meanwhile
-	@$(BIN)/python scripts/bench.py
+bench: $(READY) $(PEERS)  ## measure speed here, beside others' ways: half an hour of an idle machine   [PART=step|peers] [TO=outputs/bench]
+	@PYTHONPATH=scripts $(BIN)/python -m bench $(PART) $(if $(TO),--to $(TO))
 
 $(PEERS): requirements-bench.lock
 	@echo "Installing what the suite is measured beside, into .venv: about a GB is downloaded and unpacked once ..."

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import runpy
 from pathlib import Path
 
 import pytest
@@ -12,10 +11,11 @@ from rich.console import Console
 from torch.nn import functional as F
 from torch.utils.data import default_collate
 
-from clrbench.bench import images, ours, plain, report, store, suite, torch_way
-from clrbench.bench.figure import Figure, Goal
-from clrbench.bench.sizes import Sizes
-from clrbench.bench.timing import alternate
+from bench import __main__ as command
+from bench import images, ours, plain, report, store, suite, torch_way
+from bench.figure import Figure, Goal
+from bench.sizes import Sizes
+from bench.timing import alternate
 from clrbench.errors import ClrbenchError
 from clrbench.store import records as records_below
 from clrbench.training.build import build, make_optimizer
@@ -189,15 +189,17 @@ def test_a_sweep_to_be_timed_that_goes_wrong_is_no_figure(tmp_path):
         made.seconds_of_sweep("bounds.base_lr=nothing")
 
 
-@pytest.mark.parametrize(("arguments", "parts"), [([], ["step", "peers"]), (["step"], ["step"]), (["tables"], ["tables"])])
-def test_the_command_measures_everything_unless_told_a_part(arguments, parts):
-    script = runpy.run_path(str(CONF.parent / "scripts" / "bench.py"))
-    assert script["parts"](arguments) == parts
+@pytest.mark.parametrize(("arguments", "measured"), [([], ["step", "peers"]), (["step"], ["step"])])
+def test_the_command_measures_both_parts_unless_told_one_and_keeps_to_outputs(arguments, measured, monkeypatch):
+    records = {}
+    monkeypatch.setattr(command, "_measure", lambda part, record: records.update({part: record}))
+    monkeypatch.setattr("sys.argv", ["bench", *arguments])
+    command.main()
+    assert records == {part: Path("outputs/bench") / f"{part}.json" for part in measured}
 
 
 def test_a_number_of_threads_from_outside_is_refused(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    script = runpy.run_path(str(CONF.parent / "scripts" / "bench.py"))
-    monkeypatch.setattr("sys.argv", ["bench.py", "step"])
+    monkeypatch.setattr("sys.argv", ["bench", "step"])
     with pytest.raises(SystemExit, match="error: OMP_NUM_THREADS=1 takes threads away from what is measured: unset it"):
-        script["main"]()
+        command.main()

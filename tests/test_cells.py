@@ -372,8 +372,8 @@ class Launcher:
 
 def swept(cells: Sequence[Cell], launcher: Any) -> Any:
     """The sweeper, behind a sweep that `launcher` carried out."""
-    Plugins.instance()  # executes the modules of all plugins, hence before the class is taken from its own
-    from hydra_plugins.clrbench_cells.sweeper import CellSweeper
+    Plugins.instance()  # executes the modules of Hydra's own plugins, hence before the class is taken from its own
+    from hydra_plugins.clrbench_cells._sweeper import CellSweeper
 
     sweeper = CellSweeper()
     sweeper.launcher = launcher

@@ -22,7 +22,7 @@ from clrbench.training.build import build
 from clrbench.training.console import Console
 from clrbench.training.module import Classifier
 from clrbench.training.recorder import CHECK_EVERY, Recorder
-from hydra_plugins.clrbench_cells import slurm
+from hydra_plugins.clrbench_cells import _slurm as slurm
 
 MakeConfig = Callable[..., Config]
 SHORT = ("iterations=80", "policy.step_size=20", "trainer.evaluate_every=20")

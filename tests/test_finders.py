@@ -6,7 +6,7 @@ import math
 import pytest
 from conftest import ROOT
 
-from clrbench.bench import finders
+from bench import finders
 from clrbench.report.tables import to_markdown
 
 RECORD = ROOT / "results" / "bench" / "finders.json"

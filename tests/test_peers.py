@@ -14,13 +14,13 @@ import torch
 from conftest import ROOT
 from torch.nn import functional as F
 
+from bench import clock, tables
+from bench.arithmetic import multiply_adds
+from bench.peers import process, suite
+from bench.peers.contestants import OURS, PEERS, PRODUCT, Contestant
+from bench.peers.job import BFLOAT16, LINEAR, Centred, Evaluated, Outcome, triangular2
+from bench.sizes import Sizes
 from clrbench import schedules
-from clrbench.bench import clock, tables
-from clrbench.bench.arithmetic import multiply_adds
-from clrbench.bench.peers import process, suite
-from clrbench.bench.peers.contestants import OURS, PEERS, PRODUCT, Contestant
-from clrbench.bench.peers.job import BFLOAT16, LINEAR, Centred, Evaluated, Outcome, triangular2
-from clrbench.bench.sizes import Sizes
 from clrbench.models import Cifar10Full, Linear
 from clrbench.optim import CaffeSGD, parameter_groups
 
@@ -32,11 +32,11 @@ FAULTY = Contestant("a peer", "nowhere")
 LOSSES = """
 import importlib, json, sys
 import numpy as np
-from clrbench.bench.clock import Clock
-from clrbench.bench.peers.job import Job
+from bench.clock import Clock
+from bench.peers.job import Job
 
 job = Job(**json.loads(sys.argv[2]))
-net = importlib.import_module(f"clrbench.bench.peers.{sys.argv[1]}").enter(job)
+net = importlib.import_module(f"bench.peers.{sys.argv[1]}").enter(job)
 net.load(dict(np.load(job.weights)))
 before = net.evaluate()
 net.train(Clock(lambda: None))
@@ -87,8 +87,8 @@ def test_a_peer_trains_the_same_net_in_the_same_way(peer, job, losses):
 
 def test_the_bare_loop_and_keras_start_without_what_only_others_need():
     for module, foreign in (("bare", ("pytorch_lightning", "torchvision", "hydra", "scipy")), ("job", ("torch", "polars"))):
-        code = f"import sys, clrbench.bench.peers.{module}; print(*sys.modules)"
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        code = f"import sys, bench.peers.{module}; print(*sys.modules)"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT / "scripts")
         assert not set(foreign) & set(done.stdout.split())
 
 
@@ -222,7 +222,7 @@ def test_the_tables_hold_every_figure_once(figures, tmp_path):
 
 @pytest.mark.parametrize("name", ["README.md", "docs/speed.md"])
 def test_a_document_shows_what_the_records_make(name):
-    assert (ROOT / name).read_text(encoding="utf-8") == tables.documents(ROOT)[ROOT / name], "python scripts/bench.py tables"
+    assert (ROOT / name).read_text(encoding="utf-8") == tables.documents(ROOT)[ROOT / name], "`make ship` makes it anew"
 
 
 def test_make_bench_installs_pinned_what_the_peers_need():

@@ -4,7 +4,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +37,9 @@ def made_up(results: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    results = made_up(tmp_path_factory.mktemp("store"))
-    build.write(build.built(results, CONF, None))
-    return results / "report"
+    folder = tmp_path_factory.mktemp("store")
+    build.write(build.own(made_up(folder / "results"), folder / "outputs", CONF))
+    return folder / "outputs" / "report"
 
 
 def visible(page: str) -> str:
@@ -49,7 +48,7 @@ def visible(page: str) -> str:
 
 
 def test_the_same_records_make_the_same_report(report: Path, tmp_path: Path) -> None:
-    again = build.built(report.parent, CONF, None)
+    again = build.own(report.parents[1] / "results", report.parent, CONF)
     assert {path: path.read_text(encoding="utf-8") for path in again} == again
 
 
@@ -58,7 +57,7 @@ def test_verdicts_numbers_and_records_are_on_the_page(report: Path) -> None:
     assert re.search(r"C1</a></th><td>[^<]*</td>\s*<td><span class=\"badge holds\">holds", page)
     assert re.search(r"C2</a></th><td>[^<]*</td>\s*<td><span class=\"badge holds\">holds", page)
     assert "+3.10 points" in page
-    links = re.findall(r'<a href="(\.\./[^"]+)"', page)
+    links = re.findall(r'<a href="(\.\./\.\./results/[^"]+)"', page)
     assert len(links) == 19
     assert all((report / link).resolve().is_dir() for link in links)
 
@@ -139,8 +138,7 @@ def test_two_hundred_runs_make_a_page_of_less_than_8_megabytes_and_every_run_is_
         write_arm(
             tmp_path, "triangular", [80.0 + at / 10 for at in range(10)], schedule=schedule, iterations=6100, curve=rising
         )
-    files = build.built(tmp_path, CONF, None)
-    page = files[tmp_path / "report" / "index.html"]
+    page = build.own(tmp_path, tmp_path / "outputs", CONF)[tmp_path / "outputs" / "report" / "index.html"]
     assert len(page.encode()) < 8_000_000
     assert len(set(re.findall(r'href="(\.\./[^"]+)"', visible(page)))) == 200
 
@@ -165,61 +163,62 @@ def test_a_damaged_record_is_left_out_and_told(tmp_path: Path) -> None:
 
 
 def test_an_empty_store_makes_a_report_that_says_how_to_begin(tmp_path: Path) -> None:
-    files = build.built(tmp_path, CONF, None)
-    assert "make sweep" in files[tmp_path / "report" / "summary.md"]
-    assert "No runs yet" in files[tmp_path / "report" / "index.html"]
+    files = build.own(tmp_path / "results", tmp_path / "outputs", CONF)
+    assert "make sweep" in files[tmp_path / "outputs" / "report" / "summary.md"]
+    assert "No runs yet" in files[tmp_path / "outputs" / "report" / "index.html"]
 
 
-# make verify
+# clrbench verify
 
 
-def command(results: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    arguments = [sys.executable, str(ROOT / "scripts" / "report.py"), "--results", str(results), *options]
-    return subprocess.run(arguments, capture_output=True, text=True, check=False)
+def verified(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "clrbench", "verify"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture
-def store(report: Path, tmp_path: Path) -> Iterator[Path]:
-    shutil.copytree(report.parent, tmp_path / "results")
-    return tmp_path / "results"
+def store(report: Path, tmp_path: Path) -> Path:
+    """A folder with records, and the report of them."""
+    shutil.copytree(report.parents[1], tmp_path, dirs_exist_ok=True)
+    return tmp_path
 
 
 def test_verify_passes_on_a_fresh_report(store: Path) -> None:
-    done = command(store, "--verify")
+    done = verified(store)
     assert (done.returncode, done.stdout) == (0, "2 files are what the records make\n")
 
 
 @pytest.mark.parametrize(("file", "old", "new"), [("summary.md", "+3.10", "+3.60"), ("index.html", "77.40", "78.40")])
 def test_verify_fails_on_a_changed_number(store: Path, file: str, old: str, new: str) -> None:
-    path = store / "report" / file
+    path = store / "outputs" / "report" / file
     text = path.read_text(encoding="utf-8")
     assert old in text
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
-    done = command(store, "--verify")
+    done = verified(store)
     assert done.returncode == 1
-    assert done.stderr.startswith(f"error: {path}, line ")
+    assert done.stderr.startswith(f"error: {path.relative_to(store)}, line ")
     assert new in done.stderr
     assert done.stderr.count("\n") == 1
 
 
 def test_verify_fails_when_a_record_has_changed(store: Path) -> None:
-    path = next(store.glob("evidence/table1/decay-*/result.json"))
+    path = next(store.glob("results/evidence/table1/decay-*/result.json"))
     path.write_text(path.read_text().replace('"value": 7', '"value": 6'))
-    assert command(store, "--verify").returncode == 1
+    assert verified(store).returncode == 1
 
 
 def test_verify_fails_when_there_is_no_report(store: Path) -> None:
-    (store / "report" / "summary.md").unlink()
-    assert "is missing: `make report` makes it" in command(store, "--verify").stderr
+    (store / "outputs" / "report" / "summary.md").unlink()
+    assert "is missing: `clrbench report` makes it" in verified(store).stderr
 
 
 def test_a_report_of_few_runs_starts_in_seconds_and_without_torch(store: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from clrbench.report import build; "
-        f"build.built(Path({str(store)!r}), Path({str(CONF)!r}), None); print('torch' in sys.modules, 'hydra' in sys.modules)"
+        f"build.own(Path('results'), Path('outputs'), Path({str(CONF)!r})); print('torch' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split()[0] == "False"
+    done = subprocess.run([sys.executable, "-c", code], cwd=store, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 # The README
@@ -283,10 +282,21 @@ def test_the_readme_keeps_all_but_its_results() -> None:
         with_block("head", "new")
 
 
-def test_the_projects_own_report_and_readme_are_what_its_records_make() -> None:
-    if any((ROOT / "results" / "runs").glob("*/*/result.json")):
-        pytest.skip("there are runs of your own in results/runs: the report that ships is made without them")
-    build.verify(build.built(ROOT / "results", CONF, ROOT / "README.md"))
+def test_the_report_and_readme_that_ship_are_what_the_records_that_ship_make() -> None:
+    build.verify(build.shipped(ROOT, CONF), "make ship")
+
+
+def test_no_run_of_your_own_changes_what_ships(tmp_path: Path) -> None:
+    made_up(tmp_path / "results")
+    (tmp_path / "README.md").write_text(f"{BEGIN}\n{END}\n")
+    before = build.shipped(tmp_path, CONF)
+    write_arm(tmp_path / "results", "triangular2", BASE, source="runs")
+    write_run(tmp_path / "results", "fixed", 9, 80.0, source="runs").folder.joinpath("result.json").write_text("{")
+    assert build.shipped(tmp_path, CONF) == before
+    assert set(before) == {
+        tmp_path / "README.md",
+        *(tmp_path / "results" / "report" / name for name in ("index.html", "summary.md")),
+    }
 
 
 # Tables

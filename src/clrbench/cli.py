@@ -8,27 +8,51 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+import hydra
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from clrbench import store
+from clrbench import config, store
+from clrbench.checkout import configurations, program
 from clrbench.claim import HeldElsewhereError
 from clrbench.complaints import in_one_line
-from clrbench.config import checked
 from clrbench.errors import ClrbenchError
 from clrbench.policies import check_policy
 from clrbench.range_test.measure import wants_measured_bounds, with_measured_bounds
 from clrbench.sweep.orphans import end_with_parent
 
 
+def run() -> None:
+    """`clrbench CHOICES`: one run, or with -m a sweep."""
+    _carry_out(run_one)
+
+
+def plan() -> None:
+    """`clrbench plan CHOICES`: list what a sweep would do, and start nothing."""
+    sys.argv[1:] = ["-m", *sys.argv[1:], "hydra.sweeper.plan_only=true"]
+    run()
+
+
+def range_test() -> None:
+    """`clrbench range-test CHOICES`: measure bounds."""
+    _carry_out(measure_bounds)
+
+
+def _carry_out(task: Callable[[DictConfig], Any]) -> None:
+    config.register()
+    main(hydra.main(version_base="1.3", config_path=str(configurations()), config_name="config")(task))
+
+
 def main(hydra_main: Callable[[], Any]) -> None:
     """Run a function made by hydra.main; the process ends with 1 after an error or a failed run."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise, where it would print a paragraph of its own
+    _register_plugins()
     try:
         hydra_main()
     except (HydraException, OmegaConfBaseException) as error:
@@ -39,12 +63,20 @@ def main(hydra_main: Callable[[], Any]) -> None:
         _stop("interrupted; the same command goes on from the last evaluation")
 
 
+def _register_plugins() -> None:
+    """Tell Hydra of the suite's sweeper and launcher, which it does not look for; a worker gets the list from its driver."""
+    plugins = Plugins.instance()  # executes the modules of Hydra's own plugins anew, hence before those that derive from them
+    from hydra_plugins.clrbench_cells._slurm import SlurmLauncher
+    from hydra_plugins.clrbench_cells._sweeper import CellSweeper
+
+    plugins.register(CellSweeper)
+    plugins.register(SlurmLauncher)
+
+
 def _compose_anew(overrides: Sequence[str]) -> DictConfig:
     """What a command line with these overrides would make; for an error in one, so that Hydra is no longer needed."""
     GlobalHydra.instance().clear()
-    here = Path(sys.argv[0]).resolve().parent
-    conf = next(folder for folder in (here / "conf", here.parent / "conf") if folder.is_dir())
-    with initialize_config_dir(str(conf), version_base="1.3"):
+    with initialize_config_dir(str(configurations()), version_base="1.3"):
         return compose("config", list(overrides))
 
 
@@ -82,14 +114,14 @@ def _run_one(composed: DictConfig, sweeping: bool) -> str | None:
 
         # Of its bounds a sweep has said all, once, before its runs.
         composed = with_measured_bounds(composed, carry_out, (lambda _: None) if sweeping else print)
-    config = checked(composed)
-    check_policy(config)
+    checked = config.checked(composed)
+    check_policy(checked)
     # Only now, for these take seconds to import.
     from clrbench.training.lean import Console, train
 
     console = Console(silent=sweeping)
     try:
-        result, record = train(config, console, list(HydraConfig.get().overrides.task))
+        result, record = train(checked, console, list(HydraConfig.get().overrides.task))
     except HeldElsewhereError:
         if sweeping:
             return None  # the sweep waits for the process that holds the run
@@ -100,9 +132,25 @@ def _run_one(composed: DictConfig, sweeping: bool) -> str | None:
     return None
 
 
-def command_with(script: str, *overrides: str) -> str:
-    """The command that runs `script` with what was typed for this one, and with `overrides`."""
-    return f"python {script} {shlex.join([*HydraConfig.get().overrides.task, *overrides])}"
+def measure_bounds(composed: DictConfig) -> None:
+    """Carry out the ramps of a range test, print the bounds and draw the curve. The process ends with 1 after an error."""
+    from rich.console import Console
+
+    from clrbench.range_test.carry import carry_out
+    from clrbench.range_test.measure import to_measure
+    from clrbench.range_test.picture import draw
+    from clrbench.report.terminal import print_bounds
+
+    try:
+        measured = carry_out(to_measure(composed), print)
+    except (ClrbenchError, OSError) as error:
+        _stop(" ".join(str(error).split()))  # Hydra would print a line of its own about it
+    picture = Path(composed.paths.outputs) / "report" / f"range_test-{'-'.join(measured.subject)}.svg"
+    draw(measured.curves, measured.bounds, ", ".join(measured.subject), picture)
+    console = Console(highlight=False, soft_wrap=True)
+    typed = [*HydraConfig.get().overrides.task, "bounds=range_test"]
+    print_bounds(console, measured.bounds, f"{program()} {shlex.join(typed)}")
+    console.print(str(picture))
 
 
 def _ending(result: store.Result, folder: Path) -> str:

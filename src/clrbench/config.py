@@ -147,9 +147,20 @@ class Config:
     paths: PathNames = field(default_factory=PathNames)
 
 
+@dataclass
+class CellSweeper:
+    """The form of hydra.sweeper; params: what is swept; plan_only: list the runs with their state, and start nothing."""
+
+    _target_: str = "hydra_plugins.clrbench_cells._sweeper.CellSweeper"
+    params: dict[str, str] | None = None
+    plan_only: bool = False
+
+
 def register() -> None:
-    """Tell Hydra the form, under the name that conf/config.yaml starts from, and what ${middle:A,B} is."""
-    ConfigStore.instance().store(name="schema", node=Config)
+    """Tell Hydra both forms, under the names by which conf/config.yaml takes them, and what ${middle:A,B} is."""
+    forms = ConfigStore.instance()
+    forms.store(name="schema", node=Config)
+    forms.store(group="hydra/sweeper", name="cells", node=CellSweeper)
     OmegaConf.register_new_resolver("middle", lambda one, other: (one + other) / 2, replace=True)
 
 

@@ -186,14 +186,14 @@ class Arm:
         return sum(run.result.status == status for run in self.runs)
 
 
-def read_runs(results: Path) -> tuple[list[Run], list[str]]:
+def read_runs(results: Path, sources: Sequence[str] = SOURCES) -> tuple[list[Run], list[str]]:
     """All runs below `results` that have ended, in the order of source, experiment and name; and what could not be read.
 
-    What was never run for a fault in its settings has no identity, and is left out.
+    sources: those of SOURCES to read. What was never run for a fault in its settings has no identity, and is left out.
     """
     runs: list[Run] = []
     faults: list[str] = []
-    for source in SOURCES:
+    for source in sources:
         for folder in sorted((results / source).glob("[!.]*/")):
             for record in records(folder):
                 try:

@@ -6,20 +6,25 @@ from pathlib import Path
 from clrbench.analysis.runs import EVIDENCE
 from clrbench.errors import ClrbenchError
 from clrbench.files import write_text
-from clrbench.report.contents import gather
+from clrbench.report.contents import Contents, gather
 from clrbench.report.page import render
 from clrbench.report.summary import readme_block, summary, with_block
 
 
-def built(results: Path, conf: Path, readme: Path | None) -> dict[Path, str]:
-    """The files of the report and what belongs into each: the page, the summary, and the README with its table of results."""
-    folder = results / "report"
-    contents = gather(results, conf)
-    files = {folder / "index.html": render(contents, folder, conf), folder / "summary.md": summary(contents)}
-    if readme is not None:
-        shipped = gather(results, conf, [EVIDENCE])
-        files[readme] = with_block(readme.read_text(encoding="utf-8"), readme_block(shipped, conf))
-    return files
+def own(results: Path, outputs: Path, conf: Path) -> dict[Path, str]:
+    """Your own report, in OUTPUTS/report, of all records below `results`: its files, and what belongs into each."""
+    return _files(gather(results, conf), outputs / "report", conf)
+
+
+def shipped(root: Path, conf: Path) -> dict[Path, str]:
+    """The report and the README of the checkout at `root`, of the records that ship alone."""
+    contents, readme = gather(root / "results", conf, [EVIDENCE]), root / "README.md"
+    text = with_block(readme.read_text(encoding="utf-8"), readme_block(contents, conf))
+    return {**_files(contents, root / "results" / "report", conf), readme: text}
+
+
+def _files(contents: Contents, folder: Path, conf: Path) -> dict[Path, str]:
+    return {folder / "index.html": render(contents, folder, conf), folder / "summary.md": summary(contents)}
 
 
 def write(files: Mapping[Path, str]) -> None:
@@ -29,11 +34,14 @@ def write(files: Mapping[Path, str]) -> None:
             write_text(path, text)
 
 
-def verify(files: Mapping[Path, str]) -> None:
-    """Raise ClrbenchError, with the first line that differs, where a file is not what the records make."""
+def verify(files: Mapping[Path, str], remedy: str) -> None:
+    """Raise ClrbenchError, with the first line that differs, where a file is not what the records make.
+
+    remedy: the command that makes the files.
+    """
     for path, text in files.items():
         if not path.is_file():
-            raise ClrbenchError(f"{path}: is missing: `make report` makes it")
+            raise ClrbenchError(f"{path}: is missing: `{remedy}` makes it")
         shown, wanted = path.read_text(encoding="utf-8").splitlines(), text.splitlines()
         for number, (one, other) in enumerate(zip(shown, wanted, strict=False), 1):
             if one != other:
@@ -41,7 +49,7 @@ def verify(files: Mapping[Path, str]) -> None:
                 start = max(0, at - 30)
                 raise ClrbenchError(
                     f"{path}, line {number}: has '{one[start : at + 30]}' where the records say '{other[start : at + 30]}': "
-                    "`make report` makes it anew"
+                    f"`{remedy}` makes it anew"
                 )
         if len(shown) != len(wanted):
-            raise ClrbenchError(f"{path}: has {len(shown)} lines, not {len(wanted)}: `make report` makes it anew")
+            raise ClrbenchError(f"{path}: has {len(shown)} lines, not {len(wanted)}: `{remedy}` makes it anew")

@@ -11,7 +11,7 @@ import polars as pl
 from clrbench.analysis.advice import Advice, advise
 from clrbench.analysis.curves import accuracy_curve, rate_curve, sensitivity, target_curves
 from clrbench.analysis.decomposition import Step, decompose, decomposition_in_words
-from clrbench.analysis.runs import EVIDENCE, Arm, Run, arms_of, read_runs
+from clrbench.analysis.runs import EVIDENCE, SOURCES, Arm, Run, arms_of, read_runs
 from clrbench.analysis.summary import summarize
 from clrbench.analysis.verdicts import RULE, Verdict, judge_all
 from clrbench.analysis.wrong_bounds import deviations
@@ -88,10 +88,9 @@ class Contents:
     faults: Sequence[str]
 
 
-def gather(results: Path, conf: Path, sources: Sequence[str] | None = None) -> Contents:
-    """Compute the contents from the records below `results`, of all `sources` or of these alone."""
-    runs, faults = read_runs(results)
-    runs = [run for run in runs if sources is None or run.source in sources]
+def gather(results: Path, conf: Path, sources: Sequence[str] = SOURCES) -> Contents:
+    """Compute the contents from the records of `sources` below `results`."""
+    runs, faults = read_runs(results, sources)
     sections = _sections(arms_of(runs))
     tasks = dict.fromkeys((section.data, section.model) for section in sections if section.experiment != RANGE_TEST)
     arms = [arm for section in sections for arm in section.arms]

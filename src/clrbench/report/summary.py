@@ -19,12 +19,12 @@ from clrbench.report.tables import in_cell, summary_frame, to_markdown
 
 # The source of claims that are not the paper's.
 OURS = "this suite"
-BEGIN, END = "<!-- results: made by `make report` -->", "<!-- end of results -->"
+BEGIN, END = "<!-- results: made by `make ship` -->", "<!-- end of results -->"
 
 
 def summary(contents: Contents) -> str:
     """summary.md: the verdicts, the advice, and a table an experiment."""
-    parts = ["# What the runs say", "Made by `make report` from the records below `results/`; the page beside it shows more."]
+    parts = ["# What the runs say", "Made from the records below `results/`; the page beside it shows more."]
     parts += ["## Verdicts", _verdicts(_judged(contents)), "## Not run yet", _not_run(contents.verdicts)]
     if contents.advice:
         parts += ["## Advice"]

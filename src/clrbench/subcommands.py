@@ -1,0 +1,135 @@
+"""The subcommands that read records, as `clrbench report`: each parses its options and says an error in one line.
+
+The scripts are the same commands in a checkout. What a subcommand needs is imported there, for no other needs all of it.
+"""
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+
+from clrbench.checkout import configurations
+from clrbench.errors import ClrbenchError
+
+_FOLDERS = {"results": "where records lie", "outputs": "where working files, your report among them, lie"}
+
+
+def report() -> None:
+    """Make your own report, in OUTPUTS/report."""
+    from clrbench.report import build
+
+    arguments = _parser(report, "results", "outputs").parse_args()
+    with _one_line():
+        files = build.own(arguments.results, arguments.outputs, configurations())
+        build.write(files)
+        print("\n".join(map(str, files)))
+
+
+def verify() -> None:
+    """Compute every number of your own report anew from the records, and compare; the process ends with 1 where one differs."""
+    from clrbench.report import build
+
+    arguments = _parser(verify, "results", "outputs").parse_args()
+    with _one_line():
+        files = build.own(arguments.results, arguments.outputs, configurations())
+        build.verify(files, "clrbench report")
+        print(f"{len(files)} files are what the records make")
+
+
+def advise() -> None:
+    """Print an advice for each experiment that has runs of the data set and the model."""
+    from clrbench.analysis.advice import advise as advice_of
+    from clrbench.analysis.runs import arms_of, read_runs
+    from clrbench.report.terminal import print_advice
+
+    parser = _parser(advise, "results")
+    parser.add_argument("data", help="the data set, as in data=NAME")
+    parser.add_argument("model", help="the network, as in model=NAME")
+    arguments = parser.parse_args()
+    with _one_line():
+        runs, faults = read_runs(arguments.results)
+        print_advice(_console(), advice_of(arms_of(runs), arguments.data, arguments.model), faults)
+
+
+def dashboard() -> None:
+    """Show the record in Trackio, on this machine only and live while a sweep runs. Ctrl-C ends it."""
+    from clrbench.tracking.trackio_page import dashboard as serve
+
+    parser = _parser(dashboard, "results", "outputs")
+    parser.add_argument("--port", type=int, default=7860, help="the port, or the first free one behind it (7860)")
+    parser.add_argument("--no-browser", action="store_true", help="only say where it is")
+    arguments = parser.parse_args()
+    with _one_line(), contextlib.suppress(KeyboardInterrupt):
+        serve(arguments.results, arguments.outputs, arguments.port, not arguments.no_browser, partial(print, flush=True))
+
+
+def sync() -> None:
+    """Upload to W&B what it lacks: runs that were offline, or whose server went away."""
+    from clrbench.tracking.sync import sync as upload
+
+    parser = _parser(sync, "outputs")
+    parser.add_argument("--project", help="the W&B project (that of each run)")
+    parser.add_argument("--entity", help="the W&B user or team (that of each run, else the account's own)")
+    arguments = parser.parse_args()
+    with _one_line("the same command uploads the rest"):
+        upload(arguments.outputs, arguments.project, arguments.entity, _console())
+
+
+def publish() -> None:
+    """Copy the finished records of an experiment from RESULTS/runs to RESULTS/evidence, which ships."""
+    from clrbench import store
+
+    parser = _parser(publish, "results")
+    parser.add_argument("experiment", help="the name of a folder in RESULTS/runs")
+    arguments = parser.parse_args()
+    with _one_line():
+        published = store.publish(arguments.results, arguments.experiment)
+        print(*published, sep="\n")
+        print(f"{len(published)} new records; commit {arguments.results / 'evidence' / arguments.experiment} to ship them")
+
+
+def wandb() -> None:
+    """Save the comparison of runs on Weights & Biases: a workspace an experiment, and a report with the verdicts."""
+    from clrbench.report.contents import gather
+    from clrbench.tracking.dashboard import save, selected
+
+    parser = _parser(wandb, "results")
+    parser.add_argument("--project", default="clrbench", help="the W&B project (clrbench)")
+    parser.add_argument("--entity", help="the W&B user or team (the account's own)")
+    parser.add_argument("--experiment", help="this experiment alone (all of which you have runs)")
+    arguments = parser.parse_args()
+    title = f"clrbench: {arguments.experiment or 'the claims of the paper'}"
+    with _one_line("the same command saves the rest"):
+        contents = gather(arguments.results, configurations())
+        for fault in contents.faults:
+            print(f"left out: {fault}", file=sys.stderr)
+        sections, verdicts = selected(contents, arguments.experiment)
+        for saved in save(arguments.project, arguments.entity, title, sections, verdicts):
+            print(f"{saved.name}: {saved.url}")
+
+
+def _parser(subcommand: Callable[[], None], *folders: str) -> argparse.ArgumentParser:
+    """With an option for each of the folders that the subcommand uses."""
+    parser = argparse.ArgumentParser(description=subcommand.__doc__)
+    for folder in folders:
+        parser.add_argument(f"--{folder}", type=Path, default=Path(folder), help=f"{_FOLDERS[folder]} ({folder})")
+    return parser
+
+
+def _console() -> Console:
+    return Console(highlight=False, soft_wrap=True)
+
+
+@contextlib.contextmanager
+def _one_line(after_interrupt: str = "the same command starts anew") -> Iterator[None]:
+    """End the process with 1 and one line after an error, and after a Ctrl-C."""
+    try:
+        yield
+    except (ClrbenchError, OSError) as error:
+        sys.exit(f"error: {' '.join(str(error).split())}")
+    except KeyboardInterrupt:
+        sys.exit(f"error: interrupted; {after_interrupt}")

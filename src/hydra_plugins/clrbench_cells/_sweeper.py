@@ -1,0 +1,222 @@
+"""The sweeper: carries out the cells of a sweep that are left, with any of Hydra's launchers, and ends with their table."""
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import JobStatus
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict
+from rich.console import Console
+from rich.markup import escape
+
+from clrbench.claim import clear_claim
+from clrbench.config import PathNames
+from clrbench.errors import ClrbenchError
+from clrbench.range_test.carry import carry_out, look_up
+from clrbench.sweep.cells import RUNNING, Cell, State, state_of
+from clrbench.sweep.index import CellIndex
+from clrbench.sweep.invalid import remove_invalid, write_invalid
+from clrbench.sweep.loader import SweepLoader
+from clrbench.sweep.plan import pace, plan_table, seeds_warning
+from clrbench.sweep.watch import Watch
+
+ATTEMPTS = 3
+_EVERY = 0.5
+
+
+class CellSweeper(BasicSweeper):
+    """Hydra's basic sweeper, made idempotent: what has ended is not run again, and what another sweep runs is waited for.
+
+    plan_only: list the cells with their state and start nothing.
+    """
+
+    def __init__(self, params: dict[str, str] | None = None, plan_only: bool = False) -> None:
+        super().__init__(max_batch_size=None, params=params)
+        self._plan_only = plan_only
+        self._console = Console(highlight=False, soft_wrap=True)
+        self._attempts: Counter[Cell] = Counter()
+        self._reasons: dict[Cell, str] = {}
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Make the launcher, and for it and its workers a loader that does nothing twice."""
+        loader = SweepLoader(hydra_context.config_loader.get_search_path())
+        context = HydraContext(loader, hydra_context.callbacks)
+        super().setup(hydra_context=context, task_function=task_function, config=config)
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Carry out the cells that the command line spans; the process ends with 1 if any of them failed."""
+        cells = self._cells(arguments)
+        speeds, workers = pace(Path(self._paths.results)), os.cpu_count() or 1
+        if warning := seeds_warning(cells, speeds, workers):
+            self._say(warning)
+        if self._plan_only:
+            self._console.print(plan_table(cells, speeds, workers))
+            return
+        able = [cell for cell in cells if cell.error is None]
+        with _interruptible(able), Watch(able, self._console), _workers_stderr_in(self._log):
+            self._carry_out(able)
+        self._conclude(cells)
+
+    def _cells(self, arguments: list[str]) -> list[Cell]:
+        assert self.hydra_context is not None
+        assert self.config is not None
+        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
+        (all_overrides,) = self.split_arguments(parser.parse_overrides([*self._parse_config(), *arguments]), None)
+        find_bounds = look_up if self._plan_only else carry_out
+        confs = [path for path in self._confs.values() if path.is_dir()]
+        index = CellIndex(self._compose, self._paths, confs, self._say, self.config.experiment, find_bounds)
+        return index.cells(all_overrides)
+
+    @property
+    def _confs(self) -> dict[str, Path]:
+        """The folders of configuration files: the suite's, `main`, and what --config-dir names, `command-line`."""
+        assert self.config is not None
+        # What the code itself registers has no path, which would mean the working directory.
+        return {source.provider: Path(source.path) for source in self.config.hydra.runtime.config_sources if source.path}
+
+    @property
+    def _conf(self) -> Path:
+        return self._confs["main"]
+
+    @property
+    def _paths(self) -> PathNames:
+        assert self.config is not None
+        return PathNames(**OmegaConf.to_container(self.config.paths, resolve=True))  # type: ignore[arg-type]
+
+    @property
+    def _log(self) -> Path:
+        return Path(self._paths.outputs) / "sweeps" / "workers.log"
+
+    def _compose(self, overrides: Sequence[str]) -> DictConfig:
+        assert self.hydra_context is not None
+        assert self.config is not None
+        composed = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
+        with open_dict(composed):
+            del composed["hydra"]
+        return composed
+
+    def _say(self, line: str) -> None:
+        self._console.print(escape(line))
+
+    def _carry_out(self, cells: Sequence[Cell]) -> None:
+        for cell in cells:
+            clear_claim(cell.work)
+        while left := [cell for cell in cells if self._is_left(cell)]:
+            free = [cell for cell in left if state_of(cell).status != RUNNING]
+            if not (free and self._launch(self._next(free))):
+                # What is left is held by other sweeps: until a holder has ended or died.
+                time.sleep(_EVERY)
+
+    def _is_left(self, cell: Cell) -> bool:
+        return cell not in self._reasons and not state_of(cell).is_ended
+
+    def _next(self, free: Sequence[Cell]) -> Sequence[Cell]:
+        """All of `free` at once, but a cell's last attempt alone: if it takes its process down, then no other with it."""
+        return [cell for cell in free if self._attempts[cell] < ATTEMPTS - 1] or free[:1]
+
+    def _launch(self, cells: Sequence[Cell]) -> bool:
+        """Run `cells`, and note of those that failed why; False if nothing came of it."""
+        assert self.launcher is not None
+        try:
+            returns = self.launcher.launch([list(cell.overrides) for cell in cells], initial_job_idx=0)
+        except ClrbenchError:
+            raise  # the launcher's own: no attempt of any cell
+        except Exception as error:
+            self._note_loss(cells, " ".join(str(error).split())[:200])
+            return True
+        for cell, returned in zip(cells, returns, strict=True):
+            failed = returned.status == JobStatus.FAILED
+            reason = repr(returned._return_value) if failed else returned.return_value
+            if reason:
+                self._reasons[cell] = str(reason)
+        return any(not self._is_left(cell) for cell in cells)
+
+    def _note_loss(self, cells: Sequence[Cell], error: str) -> None:
+        """Count an attempt of the cells that were under way when a process was killed, else of all: they cannot start."""
+        self._say(f"a process of the sweep was lost; going on with what is left ({error})")
+        lost = [cell for cell in cells if clear_claim(cell.work)]
+        for cell in lost or cells:
+            self._attempts[cell] += 1
+            if self._attempts[cell] == ATTEMPTS:
+                self._reasons[cell] = f"its process was lost {ATTEMPTS} times, by a kill or for want of memory: {error}"
+
+    def _conclude(self, cells: Sequence[Cell]) -> None:
+        from clrbench.analysis.runs import OWN, run_of
+        from clrbench.report.terminal import print_summary
+
+        states = {cell: state_of(cell) for cell in cells}
+        ended = [cell for cell in cells if states[cell].is_ended]
+        for cell in ended:
+            remove_invalid(cell.invalid)
+        if ended:
+            title = f"{len(ended)} of {len(cells)} runs, mean ± 95% interval over seeds"
+            runs = [run for cell in ended for run in run_of(cell.record, OWN)]
+            print_summary(self._console, title, runs, self._conf, Path(self._paths.results))
+        failed = [cell for cell in cells if not states[cell].is_ended]
+        for cell in failed:
+            reason = cell.error or self._reasons.get(cell) or states[cell].reason or states[cell].status
+            _record_failure(cell, states[cell], reason)
+            print(f"failed: {cell.label}: {reason}", file=sys.stderr)
+        if failed:
+            where = ", ".join(sorted({str(cell.invalid.folder.parent) for cell in failed}))
+            print(
+                f"{len(failed)} of {len(cells)} runs failed; the same command tries them again. "
+                f"Their records: {where}; what their processes said: {self._log}",
+                file=sys.stderr,
+            )
+            sys.exit(1)
+
+
+def _record_failure(cell: Cell, state: State, reason: str) -> None:
+    """Leave a record of a cell that failed before it had one of its own."""
+    if state.result is None and not state.iteration:
+        with contextlib.suppress(OSError):  # a full or read-only disk may be the very reason
+            write_invalid(cell.invalid, cell.overrides, reason)
+    else:
+        remove_invalid(cell.invalid)
+
+
+@contextlib.contextmanager
+def _interruptible(cells: Sequence[Cell]) -> Iterator[None]:
+    """Take a termination for a Ctrl-C, and after either leave no claim of workers that the launcher killed."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the rest is done in a moment
+        for cell in cells:
+            clear_claim(cell.work)
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def _workers_stderr_in(log: Path) -> Iterator[None]:
+    """Lead what worker processes say, such as their tracebacks after a Ctrl-C, to a file; not what this process says."""
+    with contextlib.suppress(OSError):
+        log.parent.mkdir(parents=True, exist_ok=True)
+    ours = os.dup(2)
+    with os.fdopen(ours, "w", buffering=1, errors="backslashreplace") as stderr, contextlib.redirect_stderr(stderr):
+        theirs = _opened(log)
+        os.dup2(theirs, 2)
+        os.close(theirs)
+        try:
+            yield
+        finally:
+            os.dup2(ours, 2)
+
+
+def _opened(log: Path) -> int:
+    try:
+        return os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    except OSError:
+        return os.open(os.devnull, os.O_WRONLY)
