@@ -14,7 +14,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from clrbench.errors import ConfigError
-from clrbench.rules import RAMPS
+from clrbench.schedules import RAMPS
 
 SPLITS = ("holdout", "paper")
 EVALUATED = ("test", "validation")
