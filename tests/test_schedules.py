@@ -554,7 +554,7 @@ def test_other_policies_go_on_for_ever(policy):
 
 @pytest.mark.parametrize("window", ["hann", "parabolic"])
 def test_a_window_named_as_a_policy_is_answered_with_the_policies_that_take_it(window):
-    with pytest.raises(ValueError, match=rf"'{window}' is a window: take policy triangular, or one like it, with window={window}"):
+    with pytest.raises(ValueError, match=rf"'{window}' is a window: take policy triangular, or .* with window={window}"):
         named(window, **CYCLES)
 
 
@@ -570,9 +570,7 @@ def test_an_unknown_policy_is_answered_with_those_that_exist():
 
 
 def test_an_unknown_setting_is_answered_with_those_that_exist():
-    with pytest.raises(
-        ValueError, match=r"gamma is not a setting of triangular: it has base_lr, max_lr, step_size, window, "
-    ):
+    with pytest.raises(ValueError, match=r"gamma is not a setting of triangular: it has base_lr, max_lr, step_size, window, "):
         named("triangular", **CYCLES, gamma=0.9)
 
 

@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 Rates = NDArray[np.float64]
 Policy = Callable[..., Rates]
 
+EPOCHS = re.compile(r"(\d+(?:\.\d+)?) epochs?")  # a length that is not in iterations
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
