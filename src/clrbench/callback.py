@@ -164,11 +164,16 @@ class CyclicLR(_Callback):
                     f"CyclicLR counted no step of {driver.name} in this fit, and its rate stood still: steps that are not made "
                     "by its own step(), or that a scaler skips, cannot be counted"
                 )
-        self.detach()
+        self._leave()
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         """Let the optimizers go."""
+        self._leave()
+
+    def _leave(self) -> None:
         self.detach()
+        for name in ("log", "log_dict"):  # the module's, which the Trainer lends to callbacks: they would keep it alive
+            vars(self).pop(name, None)
 
     def _chosen(self, trainer: Any) -> Sequence[Optimizer]:
         optimizers: Sequence[Optimizer] = trainer.optimizers
