@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
+from clrbench.schedules import Schedule
+
 PAGE = (ROOT / "docs" / "own.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"`(mine/[\w./]+)`:\n\n```\w+\n(.*?)```", PAGE, re.DOTALL))
 COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()]
@@ -59,4 +61,5 @@ def test_the_policy_of_the_page_descends_in_cycles_that_double() -> None:
     starts = np.flatnonzero(np.isclose(rates, 0.1))
     assert starts.tolist() == [0, 100, 300]
     assert rates[[50, 200, 500]] == pytest.approx([0.05, 0.05, 0.05])
+    assert Schedule(shown["multiplicative"], {"max_lr": 0.1, "first_cycle": 100}).cycle_ends(700) == [100, 300, 700]
     assert (np.diff(rates)[np.setdiff1d(np.arange(699), starts[1:] - 1)] < 0).all()

@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 from torch.optim import lr_scheduler
 
 from clrbench.schedules import POLICIES, WINDOWS, Schedule, named, triangular
+from clrbench.settings import Length
 
 CONF = Path(__file__).parents[1] / "conf" / "policy"
 CYCLES = {"base_lr": 0.001, "max_lr": 0.006, "step_size": 2000}
@@ -421,6 +422,29 @@ def test_step_equals_torchs_multi_step_lr():
     assert_equal_to_torch(named("step", base_lr=0.1, drops=[300, 500, 501], factor=0.2), make, 0.1, 700)
 
 
+@pytest.mark.parametrize("mode", ["triangular", "triangular2", "exp_range"])
+@pytest.mark.parametrize(("up", "down"), [(125, 50), (10, 190), (1, 1), (125, 125)])
+def test_asymmetric_cycles_equal_torchs_cyclic_lr(mode, up, down):
+    decline = {"gamma": 0.998} if mode == "exp_range" else {}
+
+    def make(optimizer):
+        return lr_scheduler.CyclicLR(optimizer, 0.001, 0.006, up, down, mode=mode, cycle_momentum=False, **decline)
+
+    settings = {"base_lr": 0.001, "max_lr": 0.006, "step_size": up, "step_size_down": down, **decline}
+    if mode == "exp_range":
+        settings["decays"] = "amplitude"
+    assert_equal_to_torch(named(mode, **settings), make, 0.001, 1300)
+
+
+@given(bounds=bounds, up=step_sizes, down=step_sizes, window=windows)
+@properties
+def test_an_asymmetric_cycle_rises_for_step_size_and_falls_for_step_size_down(bounds, up, down, window):
+    schedule = named("triangular", **bounds, step_size=up, step_size_down=down, window=window)
+    assert schedule.cycle_ends(2 * (up + down)) == [up + down, 2 * (up + down)]
+    at = [0, up, up + down, 2 * up + down]
+    np.testing.assert_allclose(schedule(at), [bounds["base_lr"], bounds["max_lr"]] * 2, atol=1e-9)
+
+
 # ----------------------------------------------------------------------------------------------------- cycle ends
 
 
@@ -470,9 +494,74 @@ def test_the_cycles_of_a_policy_from_outside_end_by_its_step_size():
         return np.asarray(iteration, float) % (2 * step_size)
 
     assert Schedule(sawtooth, {"step_size": 5}).cycle_ends(25) == [10, 20]
+    assert Schedule(sawtooth, {"step_size": "long"}).cycle_ends(25) == []
+
+
+def test_a_policy_from_outside_may_declare_where_its_cycles_end():
+    def growing(iteration, first):
+        return np.asarray(iteration, float)
+
+    growing.cycle_ends = lambda iterations, first: [first, 3 * first, 7 * first]
+    assert Schedule(growing, {"first": 10}).cycle_ends(50) == [10, 30]
+    assert Schedule(growing, {"first": 10}, scale=0.5).cycle_ends(50) == [5, 15, 35]
+
+
+@pytest.mark.parametrize("setting", ["warmup", "factor", "gamma", "window", "drops", "stages", "schedule", "base_lr", "ramp"])
+def test_a_policy_from_outside_gives_its_settings_any_meaning(setting):
+    namespace = {}
+    exec(f"def policy(iteration, {setting}, max_lr=0): return iteration", namespace)
+    assert Schedule(namespace["policy"], {setting: -5, "max_lr": -7})(3) == 3
+
+
+def test_a_policy_from_outside_may_declare_what_its_settings_may_be():
+    def short(iteration, length: Length, first):
+        return iteration
+
+    def check(length, first):
+        if first > length:
+            raise ValueError(f"first={first} is beyond length={length}: lower it")
+
+    short.check = check
+    with pytest.raises(ValueError, match="length=0 is impossible: it must be at least 1 iteration"):
+        Schedule(short, {"length": 0, "first": 0})
+    with pytest.raises(ValueError, match="first=3 is beyond length=2: lower it"):
+        Schedule(short, {"length": 2, "first": 3})
+
+
+# ---------------------------------------------------------------------------------------------------- an end
+
+
+def test_one_cycle_has_as_many_rates_as_it_has_iterations():
+    schedule = example("one_cycle")
+    assert (schedule.end, Schedule(schedule.policy, schedule.settings, scale=0.2).end) == (500, 100)
+    assert dropping(schedule).end == 500
+
+
+def test_stages_end_with_the_first_schedule_that_is_too_short():
+    cycles, once = example("triangular"), example("one_cycle")
+    assert named("staged", stages=[{"start": 0, "schedule": once}, {"start": 500, "schedule": cycles}]).end is None
+    assert named("staged", stages=[{"start": 0, "schedule": once}, {"start": 501, "schedule": cycles}]).end == 500
+    assert named("staged", stages=[{"start": 0, "schedule": cycles}, {"start": 600, "schedule": once}]).end == 1100
+
+
+@pytest.mark.parametrize("policy", sorted(POLICIES.keys() - {"one_cycle"}))
+def test_other_policies_go_on_for_ever(policy):
+    assert example(policy).end is None
 
 
 # --------------------------------------------------------------------------------------------------------- errors
+
+
+@pytest.mark.parametrize("window", ["hann", "parabolic"])
+def test_a_window_named_as_a_policy_is_answered_with_the_policies_that_take_it(window):
+    with pytest.raises(ValueError, match=rf"'{window}' is a window: take policy triangular, or .* with window={window}"):
+        named(window, **CYCLES)
+
+
+@pytest.mark.parametrize("text", ["1e-3", "0.001", "-5"])
+def test_a_number_that_came_as_text_is_told_apart_from_a_number(text):
+    with pytest.raises(ValueError, match=rf"base_lr='{text}', a text and not a number .*must be a number of at least 0"):
+        named("triangular", **{**CYCLES, "base_lr": text})
 
 
 def test_an_unknown_policy_is_answered_with_those_that_exist():
@@ -481,7 +570,7 @@ def test_an_unknown_policy_is_answered_with_those_that_exist():
 
 
 def test_an_unknown_setting_is_answered_with_those_that_exist():
-    with pytest.raises(ValueError, match=r"gamma is not a setting of triangular: it has base_lr, max_lr, step_size, window"):
+    with pytest.raises(ValueError, match=r"gamma is not a setting of triangular: it has base_lr, max_lr, step_size, window, "):
         named("triangular", **CYCLES, gamma=0.9)
 
 

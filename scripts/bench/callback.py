@@ -11,9 +11,9 @@ from bench import images, ours
 from bench.figure import Figure, Goal
 from bench.sizes import BATCH_SIZE, Sizes
 from bench.timing import alternate
+from clrbench.callback import CyclicLR
 from clrbench.spec import RunSpec
 from clrbench.training.build import build, make_optimizer
-from clrbench.training.callback import CyclicLR
 from clrbench.training.module import Classifier
 from clrbench.training.quiet import quiet
 from clrbench.training.run import trainer

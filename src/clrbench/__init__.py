@@ -4,13 +4,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from clrbench.callback import CyclicLR
     from clrbench.range_test.standalone import LRRangeTest
-    from clrbench.training.callback import CyclicLR
 
 __all__ = ["CyclicLR", "LRRangeTest"]
 __version__ = "0.1.0"
 
-_WHERE = {"CyclicLR": "clrbench.training.callback", "LRRangeTest": "clrbench.range_test.standalone"}
+_WHERE = {"CyclicLR": "clrbench.callback", "LRRangeTest": "clrbench.range_test.standalone"}
 
 
 def __getattr__(name: str) -> object:

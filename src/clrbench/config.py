@@ -4,7 +4,6 @@ The values live in conf/, one folder a choice; Hydra merges them into these clas
 types. A length in time is a number of iterations or a text like `4 epochs`.
 """
 
-import re
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -14,7 +13,8 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from clrbench.errors import ConfigError
-from clrbench.rules import RAMPS
+from clrbench.schedules import RAMPS
+from clrbench.settings import EPOCHS
 
 SPLITS = ("holdout", "paper")
 EVALUATED = ("test", "validation")
@@ -25,7 +25,6 @@ PRECISIONS = ("float32", "bfloat16", "float16")
 ACCELERATORS = ("cpu", "gpu")
 RULES = ("rise_and_slow", "third", "quarter")
 WANDB_MODES = ("auto", "online", "offline", "disabled")
-_EPOCHS = re.compile(r"(\d+(?:\.\d+)?) epochs?")
 
 
 @dataclass
@@ -274,7 +273,7 @@ def in_iterations(length: Any, iterations_per_epoch: int, key: str) -> int:
 
     Raises ConfigError, which names `key`, for anything else.
     """
-    if isinstance(length, str) and (match := _EPOCHS.fullmatch(length.strip())):
+    if isinstance(length, str) and (match := EPOCHS.fullmatch(length.strip())):
         length = round(float(match[1]) * iterations_per_epoch)
     if isinstance(length, bool) or not isinstance(length, int) or length < 1:
         raise ConfigError(f"{key}={length} is not a length: write iterations (2000) or epochs ('4 epochs'), at least one")
@@ -287,6 +286,6 @@ def with_iterations(settings: Any, iterations_per_epoch: int, key: str) -> Any:
         return {name: with_iterations(value, iterations_per_epoch, f"{key}.{name}") for name, value in settings.items()}
     if isinstance(settings, list):
         return [with_iterations(value, iterations_per_epoch, f"{key}[{at}]") for at, value in enumerate(settings)]
-    if isinstance(settings, str) and _EPOCHS.fullmatch(settings.strip()):
+    if isinstance(settings, str) and EPOCHS.fullmatch(settings.strip()):
         return in_iterations(settings, iterations_per_epoch, key)
     return settings

@@ -6,19 +6,35 @@ cycles shrink) and *what decays* (the amplitude, or both bounds). Sections and t
 "Cyclical Learning Rates for Training Neural Networks", arXiv:1506.01186.
 """
 
-import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from clrbench import rules
+from clrbench.settings import (
+    Factor,
+    Inner,
+    InnerShare,
+    Iterations,
+    Length,
+    OptionalLength,
+    Rate,
+    Rates,
+    Schedule,
+    Share,
+    Stages,
+    declares,
+    every_cycle,
+    one_of,
+)
 
-Rates = NDArray[np.float64]
+__all__ = ["POLICIES", "RAMPS", "WINDOWS", "Rates", "Schedule", "named"]
+
+RAMPS = ("linear", "exponential")
+DECAYING = ("bounds", "amplitude")
 
 
 def triangular_window(phase: ArrayLike) -> Rates:
@@ -37,72 +53,116 @@ def hann_window(phase: ArrayLike) -> Rates:
     return (1 - np.cos(2 * np.pi * np.asarray(phase, float))) / 2
 
 
-WINDOWS = dict(zip(rules.WINDOW_NAMES, (triangular_window, parabolic_window, hann_window), strict=True))
+WINDOWS = {"triangular": triangular_window, "parabolic": parabolic_window, "hann": hann_window}
+Window = Annotated[str, one_of(WINDOWS)]
 
 
-def _cycle(
-    iteration: ArrayLike, base_lr: float, max_lr: float, step_size: float, window: str, amplitude: ArrayLike = 1.0
-) -> Rates:
+def _above(lower: str) -> Callable[..., None]:
+    """The check that max_lr is above the setting `lower`."""
+
+    def check(**settings: Any) -> None:
+        if lower in settings and not settings["max_lr"] > settings[lower]:
+            raise ValueError(
+                f"max_lr={settings['max_lr']} is not above {lower}={settings[lower]}: raise max_lr or lower {lower}"
+            )
+
+    return check
+
+
+def _cycles(iteration: ArrayLike, step_size: float, step_size_down: float | None) -> Rates:
+    """The time in cycles: 0 where the first begins, 1 where it ends; a half where its rise of `step_size` iterations does."""
+    now = np.asarray(iteration, float)
+    if step_size_down is None or step_size_down == step_size:
+        return np.asarray(now / (2 * step_size), float)
+    finished, since = np.divmod(now, step_size + step_size_down)
+    return finished + np.where(since <= step_size, since / step_size, 1 + (since - step_size) / step_size_down) / 2
+
+
+def _cycle(base_lr: float, max_lr: float, cycles: Rates, window: str, amplitude: ArrayLike = 1.0) -> Rates:
     """base_lr plus the window of the current cycle, its height scaled by `amplitude`."""
-    phase = np.asarray(iteration, float) / (2 * step_size) % 1
-    return base_lr + (max_lr - base_lr) * np.asarray(amplitude, float) * WINDOWS[window](phase)
+    return base_lr + (max_lr - base_lr) * np.asarray(amplitude, float) * WINDOWS[window](cycles % 1)
 
 
-def triangular(iteration: ArrayLike, base_lr: float, max_lr: float, step_size: float, window: str = "triangular") -> Rates:
-    """Cycles between two fixed bounds; `window` gives their shape (section 3.1)."""
-    return _cycle(iteration, base_lr, max_lr, step_size, window)
+@declares(check=_above("base_lr"), cycle_ends=every_cycle)
+def triangular(
+    iteration: ArrayLike,
+    base_lr: Rate,
+    max_lr: Rate,
+    step_size: Length,
+    window: Window = "triangular",
+    step_size_down: OptionalLength = None,
+) -> Rates:
+    """Cycles between two fixed bounds; `window` gives their shape (section 3.1).
+
+    step_size_down: the iterations from max_lr down to base_lr, `step_size` unless given, as in torch's CyclicLR.
+    """
+    return _cycle(base_lr, max_lr, _cycles(iteration, step_size, step_size_down), window)
 
 
-def triangular2(iteration: ArrayLike, base_lr: float, max_lr: float, step_size: float, window: str = "triangular") -> Rates:
-    """Cycles whose amplitude is halved after each one (section 3.1)."""
-    finished_cycles = np.floor(np.asarray(iteration, float) / (2 * step_size))
-    return _cycle(iteration, base_lr, max_lr, step_size, window, amplitude=0.5**finished_cycles)
+@declares(check=_above("base_lr"), cycle_ends=every_cycle)
+def triangular2(
+    iteration: ArrayLike,
+    base_lr: Rate,
+    max_lr: Rate,
+    step_size: Length,
+    window: Window = "triangular",
+    step_size_down: OptionalLength = None,
+) -> Rates:
+    """Cycles whose amplitude is halved after each one (section 3.1). step_size_down: see `triangular`."""
+    cycles = _cycles(iteration, step_size, step_size_down)
+    return _cycle(base_lr, max_lr, cycles, window, amplitude=0.5 ** np.floor(cycles))
 
 
+@declares(check=_above("base_lr"), cycle_ends=every_cycle)
 def exp_range(
     iteration: ArrayLike,
-    base_lr: float,
-    max_lr: float,
-    step_size: float,
-    gamma: float,
-    decays: str = "bounds",
-    window: str = "triangular",
+    base_lr: Rate,
+    max_lr: Rate,
+    step_size: Length,
+    gamma: Share,
+    decays: Annotated[str, one_of(DECAYING)] = "bounds",
+    window: Window = "triangular",
+    step_size_down: OptionalLength = None,
 ) -> Rates:
-    """Cycles that decline by gamma^iteration (section 3.1).
+    """Cycles that decline by gamma^iteration (section 3.1). step_size_down: see `triangular`.
 
     decays: `bounds` lets each bound decline, the paper's words; `amplitude` keeps base_lr, as bckenstler/CLR and torch do.
     """
     decline = gamma ** np.asarray(iteration, float)
+    cycles = _cycles(iteration, step_size, step_size_down)
     if decays == "bounds":
-        return decline * _cycle(iteration, base_lr, max_lr, step_size, window)
-    return _cycle(iteration, base_lr, max_lr, step_size, window, amplitude=decline)
+        return decline * _cycle(base_lr, max_lr, cycles, window)
+    return _cycle(base_lr, max_lr, cycles, window, amplitude=decline)
 
 
-def fixed(iteration: ArrayLike, base_lr: float) -> Rates:
+def fixed(iteration: ArrayLike, base_lr: Rate) -> Rates:
     """One rate for the whole run."""
     return np.full_like(np.asarray(iteration, float), base_lr)
 
 
-def dropping(
-    iteration: ArrayLike, schedule: Callable[[ArrayLike], Rates], drops: Sequence[float], factor: float = 0.1
-) -> Rates:
+@declares(
+    cycle_ends=lambda iterations, schedule, **_: schedule.cycle_ends(iterations),
+    end=lambda schedule, **_: getattr(schedule, "end", None),
+)
+def dropping(iteration: ArrayLike, schedule: Inner, drops: Iterations, factor: Share = 0.1) -> Rates:
     """The rates of `schedule`, multiplied by `factor` from each iteration of `drops` on, while its cycles go on (4.1.2)."""
     drops_so_far = np.searchsorted(np.sort(np.asarray(drops, float)), np.asarray(iteration, float), side="right")
     # Of a table, as numpy's powers of single numbers and of arrays differ in the last bit.
     return np.asarray(schedule(iteration) * (factor ** np.arange(len(drops) + 1))[drops_so_far], float)
 
 
-def step(iteration: ArrayLike, base_lr: float, drops: Sequence[float], factor: float = 0.1) -> Rates:
+def step(iteration: ArrayLike, base_lr: Rate, drops: Iterations, factor: Share = 0.1) -> Rates:
     """base_lr, multiplied by `factor` from each iteration of `drops` on (Caffe's multistep; the paper's fixed rate)."""
     return dropping(iteration, partial(fixed, base_lr=base_lr), drops, factor)
 
 
-def exp(iteration: ArrayLike, base_lr: float, gamma: float) -> Rates:
+def exp(iteration: ArrayLike, base_lr: Rate, gamma: Share) -> Rates:
     """base_lr * gamma^iteration (section 4.1.1)."""
     return base_lr * gamma ** np.asarray(iteration, float)
 
 
-def decay(iteration: ArrayLike, base_lr: float, max_lr: float, decay_iterations: float) -> Rates:
+@declares(check=_above("base_lr"))
+def decay(iteration: ArrayLike, base_lr: Rate, max_lr: Rate, decay_iterations: Length) -> Rates:
     """Linearly from max_lr down to base_lr over `decay_iterations`, then flat (section 4.1.1)."""
     remaining: Rates = np.maximum(0.0, 1 - np.asarray(iteration, float) / decay_iterations)
     return base_lr + (max_lr - base_lr) * remaining
@@ -114,17 +174,19 @@ def _cosine_descent(start: float, end: float, progress: ArrayLike) -> Rates:
     return end + (start - end) * remaining
 
 
+@declares(check=_above("base_lr"), end=lambda iterations, **_: iterations)
 def one_cycle(
     iteration: ArrayLike,
-    base_lr: float,
-    max_lr: float,
-    iterations: float,
-    warmup: float = 0.3,
-    final_division: float = 1e4,
+    base_lr: Rate,
+    max_lr: Rate,
+    iterations: Length,
+    warmup: InnerShare = 0.3,
+    final_division: Factor = 1e4,
 ) -> Rates:
     """One cosine rise to max_lr over the share `warmup` of the run, one cosine fall to base_lr / final_division.
 
-    torch's OneCycleLR with div_factor = max_lr / base_lr (Smith and Topin, arXiv:1708.07120).
+    torch's OneCycleLR with div_factor = max_lr / base_lr (Smith and Topin, arXiv:1708.07120). It has `iterations` rates; what
+    follows them means nothing, and `CyclicLR` refuses to make a step at it.
     """
     peak, last = warmup * iterations - 1, iterations - 1
     now = np.asarray(iteration, float)
@@ -133,7 +195,20 @@ def one_cycle(
     return np.where(now <= peak, rise, fall)
 
 
-def ramp(iteration: ArrayLike, max_lr: float, iterations: float, min_lr: float = 0.0, ramp: str = "linear") -> Rates:
+def _ramp_check(**settings: Any) -> None:
+    _above("min_lr")(**settings)
+    if settings.get("ramp") == "exponential" and not settings.get("min_lr", 0) > 0:
+        raise ValueError("min_lr=0 is impossible for an exponential ramp: it must be above 0")
+
+
+@declares(check=_ramp_check)
+def ramp(
+    iteration: ArrayLike,
+    max_lr: Rate,
+    iterations: Length,
+    min_lr: Rate = 0.0,
+    ramp: Annotated[str, one_of(RAMPS)] = "linear",
+) -> Rates:
     """From min_lr up to max_lr over the run, in equal steps or (`exponential`) in equal ratios: for the range test (3.3)."""
     progress = np.asarray(iteration, float) / iterations
     if ramp == "exponential":
@@ -141,7 +216,8 @@ def ramp(iteration: ArrayLike, max_lr: float, iterations: float, min_lr: float =
     return min_lr + (max_lr - min_lr) * progress
 
 
-def cosine(iteration: ArrayLike, max_lr: float, iterations: float, min_lr: float = 0.0) -> Rates:
+@declares(check=_above("min_lr"))
+def cosine(iteration: ArrayLike, max_lr: Rate, iterations: Length, min_lr: Rate = 0.0) -> Rates:
     """Half a cosine from max_lr to min_lr over the run (torch's CosineAnnealingLR)."""
     return _cosine_descent(max_lr, min_lr, np.asarray(iteration, float) / iterations)
 
@@ -155,8 +231,13 @@ def _restarts(first_cycle: float, cycle_factor: float, until: float) -> Rates:
     return np.array(starts)
 
 
+def _restart_ends(iterations: int, first_cycle: float, cycle_factor: float = 1.0, **_: Any) -> list[float]:
+    return list(_restarts(first_cycle, cycle_factor, iterations)[1:])
+
+
+@declares(check=_above("min_lr"), cycle_ends=_restart_ends)
 def cosine_restarts(
-    iteration: ArrayLike, max_lr: float, first_cycle: float, cycle_factor: float = 1.0, min_lr: float = 0.0
+    iteration: ArrayLike, max_lr: Rate, first_cycle: Length, cycle_factor: Factor = 1.0, min_lr: Rate = 0.0
 ) -> Rates:
     """Cosine descents that restart at max_lr, each `cycle_factor` times as long as the one before.
 
@@ -169,40 +250,27 @@ def cosine_restarts(
     return _cosine_descent(max_lr, min_lr, (now - starts[current]) / length)
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """A policy with its settings: the learning rate of every iteration.
-
-    scale stretches time: with 0.2, all that the settings lay at iteration 1,000 happens at 200.
-    Raises ValueError when the policy lacks a setting, does not know one, or a value is impossible.
-    """
-
-    policy: Callable[..., Rates]
-    settings: Mapping[str, Any]
-    scale: float = 1.0
-
-    def __post_init__(self) -> None:
-        known = list(inspect.signature(self.policy).parameters)[1:]
-        unknown = [key for key in self.settings if key not in known]
-        if unknown:
-            raise ValueError(f"{unknown[0]} is not a setting of {_name(self.policy)}: it has {', '.join(known)}")
-        try:
-            inspect.signature(self.policy).bind(0, **self.settings)
-        except TypeError as error:
-            raise ValueError(f"{_name(self.policy)}: {error}") from None
-        rules.check(self.settings)
-
-    def __call__(self, iteration: ArrayLike) -> Rates:
-        """The learning rate at `iteration`, a number or an array, counted from 0."""
-        return self.policy(np.asarray(iteration, float) / self.scale, **self.settings)
-
-    def cycle_ends(self, iterations: int) -> list[int]:
-        """The iterations in 1..`iterations` at which a cycle ends; empty for a policy without cycles."""
-        ends = (round(end * self.scale) for end in _cycle_ends(self.settings, math.ceil(iterations / self.scale)))
-        return sorted({end for end in ends if 0 < end <= iterations})
+def _stage_ends(iterations: int, stages: Sequence[Mapping[str, Any]]) -> list[float]:
+    following = [stage["start"] for stage in stages[1:]] + [iterations]
+    return [
+        stage["start"] + end
+        for stage, stop in zip(stages, following, strict=True)
+        for end in stage["schedule"].cycle_ends(int(min(stop, iterations) - stage["start"]))
+    ]
 
 
-def staged(iteration: ArrayLike, stages: Sequence[Mapping[str, Any]]) -> Rates:
+def _stages_end(stages: Sequence[Mapping[str, Any]]) -> float | None:
+    """Where the first schedule that does not last until the next stage ends."""
+    following = [stage["start"] for stage in stages[1:]] + [math.inf]
+    for stage, stop in zip(stages, following, strict=True):
+        end = getattr(stage["schedule"], "end", None)
+        if end is not None and stage["start"] + end < stop:
+            return float(stage["start"] + end)
+    return None
+
+
+@declares(cycle_ends=_stage_ends, end=_stages_end)
+def staged(iteration: ArrayLike, stages: Stages) -> Rates:
     """Policies one after another; each counts its iterations, and so its cycles, from its own start (Table 2).
 
     stages: mappings with `start` (iteration, ascending from 0) and `schedule` (a Schedule).
@@ -215,55 +283,16 @@ def staged(iteration: ArrayLike, stages: Sequence[Mapping[str, Any]]) -> Rates:
     return rates
 
 
-POLICIES: dict[str, Callable[..., Rates]] = {
-    function.__name__: function
-    for function in (
-        fixed,
-        dropping,
-        step,
-        exp,
-        decay,
-        triangular,
-        triangular2,
-        exp_range,
-        staged,
-        one_cycle,
-        cosine,
-        cosine_restarts,
-        ramp,
-    )
-}
+_ALL = (
+    fixed, dropping, step, exp, decay, triangular, triangular2, exp_range, staged, one_cycle, cosine, cosine_restarts, ramp
+)  # fmt: skip
+POLICIES: dict[str, Callable[..., Rates]] = {policy.__name__: policy for policy in _ALL}
 
 
 def named(policy: str, **settings: Any) -> Schedule:
     """The schedule of a policy of this module, by name: `named("triangular2", base_lr=0.001, max_lr=0.006, step_size=2000)`."""
+    if policy in WINDOWS.keys() - POLICIES.keys():
+        raise ValueError(f"policy {policy!r} is a window: take policy triangular, or one like it, with window={policy}")
     if policy not in POLICIES:
         raise ValueError(f"policy {policy!r} is unknown: choose one of {', '.join(POLICIES)}")
     return Schedule(POLICIES[policy], settings)
-
-
-def _cycle_ends(settings: Mapping[str, Any], iterations: int) -> list[float]:
-    """Where cycles end, read off the settings that give their length, so that it works for policies from outside too."""
-    if "schedule" in settings:
-        return list(settings["schedule"].cycle_ends(iterations))
-    if "stages" in settings:
-        return _stage_ends(settings["stages"], iterations)
-    if "step_size" in settings:
-        length = 2 * settings["step_size"]
-        return [length * number for number in range(1, int(iterations // length) + 1)]
-    if "first_cycle" in settings:
-        return list(_restarts(settings["first_cycle"], settings.get("cycle_factor", 1.0), iterations)[1:])
-    return []
-
-
-def _stage_ends(stages: Sequence[Mapping[str, Any]], iterations: int) -> list[float]:
-    following = [stage["start"] for stage in stages[1:]] + [iterations]
-    return [
-        stage["start"] + end
-        for stage, stop in zip(stages, following, strict=True)
-        for end in stage["schedule"].cycle_ends(int(min(stop, iterations) - stage["start"]))
-    ]
-
-
-def _name(policy: Callable[..., Rates]) -> str:
-    return getattr(policy, "__name__", repr(policy))

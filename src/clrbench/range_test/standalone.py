@@ -13,10 +13,10 @@ import torch
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch.nn import functional as F
 
+from clrbench.callback import CyclicLR
 from clrbench.range_test.curve import LOSS_LIMIT, Curve
 from clrbench.range_test.judge import Bounds, judge
 from clrbench.schedules import named
-from clrbench.training.callback import CyclicLR
 from clrbench.training.quiet import quiet
 
 # An evaluation: accuracy in percent, mean loss, number of classes.

@@ -17,6 +17,7 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.profilers import PassThroughProfiler
 
 from clrbench import environment, store
+from clrbench.callback import CyclicLR
 from clrbench.claim import Claim, HeldElsewhereError, claimed, refuse_if_held
 from clrbench.config import Config
 from clrbench.data.load import load
@@ -27,7 +28,6 @@ from clrbench.store import CHECKPOINT, PROGRESS, Evaluation, Record, Result
 from clrbench.tracking.wandb import TrackedRun, WandbMirror
 from clrbench.training import processes
 from clrbench.training.build import build
-from clrbench.training.callback import CyclicLR
 from clrbench.training.console import Console, ProgressNote
 from clrbench.training.devices import Place, strategy
 from clrbench.training.evaluation import METRIC, evaluate
