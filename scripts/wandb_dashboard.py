@@ -1,12 +1,13 @@
 """Save the comparison of runs on Weights & Biases: a workspace an experiment, and a report with the verdicts."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 from clrbench.errors import ClrbenchError
 from clrbench.report.contents import gather
-from clrbench.tracking.dashboard import save, selected
+from clrbench.tracking.wandb_comparison import save, selected
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 
@@ -14,7 +15,8 @@ CONF = Path(__file__).resolve().parents[1] / "conf"
 def main() -> None:
     """Save them, or update what was saved before; the process ends with 1 where that is not possible."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--project", default="clrbench", help="the W&B project (clrbench)")
+    project = os.environ.get("WANDB_PROJECT") or "clrbench"
+    parser.add_argument("--project", default=project, help="the W&B project ($WANDB_PROJECT, else clrbench)")
     parser.add_argument("--entity", help="the W&B user or team (the account's own)")
     parser.add_argument("--results", type=Path, default=Path("results"), help="where records lie (results)")
     parser.add_argument("--experiment", help="this experiment alone (all of which you have runs)")

@@ -56,10 +56,8 @@ class Run:
 
     @cached_property
     def schedule(self) -> Schedule | None:
-        """The rate of every iteration; None for a policy from outside the package, as records are data and never code."""
-        node = self.identity["policy"]
-        scale = self.identity.get("scale", 1)
-        return _schedule(node, scale) if isinstance(node, Mapping) and _is_ours(node) else None
+        """The rate of every iteration: see recorded_schedule."""
+        return recorded_schedule(self.identity)
 
 
 @dataclass(frozen=True)
@@ -204,6 +202,12 @@ def _told(differences: Mapping[str, Any]) -> str:
 
 def _is_ours(node: Mapping[str, Any]) -> bool:
     return str(node.get("_target_", "")).startswith(_OUR_SCHEDULES)
+
+
+def recorded_schedule(identity: Mapping[str, Any]) -> Schedule | None:
+    """The rate of every iteration; None for a policy from outside the package, as records are data and never code."""
+    node = identity["policy"]
+    return _schedule(node, identity.get("scale", 1)) if isinstance(node, Mapping) and _is_ours(node) else None
 
 
 def _schedule(node: Mapping[str, Any], scale: float = 1.0) -> Schedule | None:
