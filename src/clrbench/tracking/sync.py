@@ -100,6 +100,8 @@ def _has_settings(record: Record) -> bool:
 
 def _upload_all(folders: Sequence[Path], results: Path, destination: Destination, console: Console) -> list[Path]:
     """Upload them, several at a time; returns those that W&B refused, which are said. Raises where nothing gets there."""
+    import wandb
+
     be_patient()
     url = check_account()
     refused: list[Path] = []
@@ -113,7 +115,9 @@ def _upload_all(folders: Sequence[Path], results: Path, destination: Destination
                     console.print(f"left out: {uploads[upload]}: {mirror.reason_of(error)}")
                 progress.advance(progress.task_ids[0])
         except BaseException:
-            threads.shutdown(wait=False, cancel_futures=True)
+            threads.shutdown(cancel_futures=True)
+            # The client's process still tries to begin what failed, and would not have it a second time.
+            wandb.teardown()
             raise
     return refused
 
