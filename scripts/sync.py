@@ -1,4 +1,4 @@
-"""Upload to W&B what it lacks: runs that were offline, or whose server went away. `make sync`."""
+"""Upload to W&B, from the records, what it lacks: runs that were offline, or whose server went away. `make sync`."""
 
 from clrbench import subcommands
 

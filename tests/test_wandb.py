@@ -42,7 +42,7 @@ def train(made: config.Config) -> tuple[Result, Record]:
 def offline_log(folder: Path) -> list[dict[str, Any]]:
     """What the client wrote, record by record; there must be one run alone."""
     (path,) = folder.glob("outputs/runs/*/*/wandb/offline-run-*/*.wandb")
-    command = [Path(sys.executable).with_name("wandb"), "leet", "inspect", "--json", str(path)]
+    command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(path)]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     return [json.loads(line) for line in lines]
 
@@ -71,7 +71,7 @@ def test_an_offline_run_holds_config_group_tags_rates_and_evaluations(tmp_path: 
         (row.iteration, row.metrics["test_accuracy"], row.train_loss, row.metrics["test_loss"]) for row in record.evaluations()
     ]
     rates = [(point["iteration"], point["lr"]) for point in points if "lr" in point]
-    assert [iteration for iteration, _ in rates] == list(range(0, 160, 20))
+    assert [iteration for iteration, _ in rates] == list(range(0, 161, 20))
     assert rates[1][1] == pytest.approx(0.002 + (0.03 - 0.002) * 20 / 40)
 
 
@@ -80,13 +80,13 @@ def test_the_summary_of_a_finished_run_alone_has_its_accuracy_and_the_iterations
         Evaluation(at, at / 10, 0.01, 1.0, {"test_loss": 1.0, "test_accuracy": accuracy}, 1.0)
         for at, accuracy in ((10, 12.0), (20, 21.0), (30, 20.5))
     ]
-    summary = tracking._summary(RESULT, rows)
+    summary = tracking.summary(RESULT, rows)
     assert {name: value for name, value in summary.items() if name.startswith(("final", "iterations_to"))} == {
         "final_accuracy": 25.0,
         **dict.fromkeys(("iterations_to_5", "iterations_to_10"), 10),
         **dict.fromkeys(("iterations_to_15", "iterations_to_20"), 20),
     }
-    diverged = tracking._summary(dataclasses.replace(RESULT, status="diverged", value=None), rows)
+    diverged = tracking.summary(dataclasses.replace(RESULT, status="diverged", value=None), rows)
     assert diverged.keys() == {"status", "iterations", "seconds", "images_per_second"}
 
 

@@ -16,7 +16,7 @@ from clrbench.range_test.measure import to_measure
 from clrbench.range_test.records import Measured, judged
 from clrbench.store import records
 from clrbench.tracking.judgement import mirror_judgement
-from clrbench.tracking.sync import sync
+from clrbench.tracking.sync import Destination, sync
 
 PNG = b"\x89PNG\r\n"
 
@@ -44,7 +44,7 @@ def asked(folder: Path, mode: str, *overrides: str) -> Config:
 
 def upload(folder: Path) -> None:
     """`make sync`."""
-    sync(folder / "outputs", None, None, Console(quiet=True))
+    sync(folder / "outputs", folder / "results", Destination(None, None), Console(quiet=True))
 
 
 def assert_is_there_once(server: WandbServer, measured: Measured) -> None:

@@ -22,10 +22,13 @@ from clrbench.training import run as running
 from clrbench.training.console import Console
 
 SHORT = ("iterations=4 epochs", "policy.step_size=1 epoch", "tracking.log_every=20")
-# A line every 20 iterations with the rate, one an evaluation; of these two at 40, the evaluation is the first.
-ITERATIONS = [0, 20, 40, 40, 60, 80, 80, 100, 120, 120, 140, 160]
+# A line every 20 iterations with the rate; those at 40, 80, 120 and 160 have the evaluation as well.
+ITERATIONS = list(range(0, 161, 20))
+UNTIL_INTERRUPT = ITERATIONS[:5]
 # What the client asks for before it sends the first line of the history, and in a whole run.
 BEFORE_HISTORY, WHOLE_RUN = 4, 6
+# Where each run was to go.
+ANYWHERE = syncing.Destination(None, None)
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +93,7 @@ def test_an_interrupted_online_run_is_one_run_with_each_line_once(
 ) -> None:
     interrupt(tmp_path, "online")
     (run_id,) = server.buckets
-    assert iterations(server, run_id) == ITERATIONS[:6]
+    assert iterations(server, run_id) == UNTIL_INTERRUPT
     train(tmp_path, "online")
     assert list(server.buckets) == [run_id]
     assert iterations(server, run_id) == ITERATIONS
@@ -123,7 +126,7 @@ def test_a_run_synced_while_interrupted_and_again_at_its_end_is_one_run(
     interrupt(tmp_path, "offline")
     assert sync(tmp_path)[0] == 0
     (run_id,) = server.buckets
-    assert iterations(server, run_id) == ITERATIONS[:6]
+    assert iterations(server, run_id) == UNTIL_INTERRUPT
     result, _ = train(tmp_path, "offline")
     assert sync(tmp_path)[:2] == (0, "1 runs uploaded")
     assert list(server.buckets) == [run_id]
@@ -142,12 +145,12 @@ def test_a_server_that_dies_amid_a_sync_costs_seconds_and_nothing_is_lost_or_dou
     server: WandbServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     results = [train(tmp_path, "offline", seed)[0] for seed in (1, 2)]
+    monkeypatch.setattr(syncing, "PARALLEL", 1)
     server.dies_after = 1 + WHOLE_RUN
-    monkeypatch.setattr(syncing, "STALL", 2.0)
     with pytest.raises(ClrbenchError, match=r"does not answer.*`make sync` uploads the rest later"):
-        syncing.sync(tmp_path / "outputs", None, None, Terminal(quiet=True))
+        syncing.sync(tmp_path / "outputs", tmp_path / "results", ANYWHERE, Terminal(quiet=True))
     server.dies_after = None
-    assert sync(tmp_path)[0] == 0
+    assert sync(tmp_path)[:2] == (0, "1 runs uploaded")
     for result in results:
         assert iterations(server, result.run_id) == ITERATIONS
 

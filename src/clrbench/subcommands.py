@@ -5,6 +5,7 @@ The scripts are the same commands in a checkout. What a subcommand needs is impo
 
 import argparse
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -68,15 +69,20 @@ def dashboard() -> None:
 
 
 def sync() -> None:
-    """Upload to W&B what it lacks: runs that were offline, or whose server went away."""
+    """Upload to W&B, from the records, what it lacks: runs that were offline, or whose server went away."""
+    from clrbench.tracking.sync import Destination
     from clrbench.tracking.sync import sync as upload
 
-    parser = _parser(sync, "outputs")
+    parser = _parser(sync, "results", "outputs")
+    parser.add_argument(
+        "--every", action="store_true", help="every run that has a record, tracked or not; also without outputs"
+    )
     parser.add_argument("--project", help="the W&B project (that of each run)")
     parser.add_argument("--entity", help="the W&B user or team (that of each run, else the account's own)")
     arguments = parser.parse_args()
     with _one_line("the same command uploads the rest"):
-        upload(arguments.outputs, arguments.project, arguments.entity, _console())
+        destination = Destination(arguments.project, arguments.entity)
+        upload(arguments.outputs, arguments.results, destination, _console(), every=arguments.every)
 
 
 def publish() -> None:
@@ -95,10 +101,11 @@ def publish() -> None:
 def wandb() -> None:
     """Save the comparison of runs on Weights & Biases: a workspace an experiment, and a report with the verdicts."""
     from clrbench.report.contents import gather
-    from clrbench.tracking.dashboard import save, selected
+    from clrbench.tracking.wandb_comparison import save, selected
 
     parser = _parser(wandb, "results")
-    parser.add_argument("--project", default="clrbench", help="the W&B project (clrbench)")
+    project = os.environ.get("WANDB_PROJECT") or "clrbench"
+    parser.add_argument("--project", default=project, help="the W&B project ($WANDB_PROJECT, else clrbench)")
     parser.add_argument("--entity", help="the W&B user or team (the account's own)")
     parser.add_argument("--experiment", help="this experiment alone (all of which you have runs)")
     arguments = parser.parse_args()

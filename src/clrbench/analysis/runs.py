@@ -75,9 +75,8 @@ class Run:
 
     @cached_property
     def schedule(self) -> Schedule | None:
-        """The rate of every iteration; None for a policy from outside the package, as records are data and never code."""
-        node = self.identity.get("policy")
-        return _schedule(node, self.identity.get("scale", 1)) if isinstance(node, Mapping) else None
+        """The rate of every iteration: see recorded_schedule."""
+        return recorded_schedule(self.identity)
 
     @property
     def policy(self) -> Mapping[str, Any]:
@@ -252,6 +251,12 @@ def _differences(settings: Mapping[str, Any], rivals: Sequence[Mapping[str, Any]
 def _told(differences: Mapping[str, Any]) -> str:
     """The differences in words, each by the last part of its key; a set's name says more than its checksum."""
     return ", ".join(f"{key.rpartition('.')[2]}={value}" for key, value in differences.items() if key != "data.sha256")
+
+
+def recorded_schedule(identity: Mapping[str, Any]) -> Schedule | None:
+    """The rate of every iteration; None for a policy from outside the package, as records are data and never code."""
+    node = identity.get("policy")
+    return _schedule(node, identity.get("scale", 1)) if isinstance(node, Mapping) else None
 
 
 def _schedule(node: Mapping[str, Any], scale: float = 1.0) -> Schedule | None:

@@ -8,12 +8,16 @@ from typing import Any
 
 from clrbench.claim import HeldElsewhereError, claimed
 from clrbench.config import Config
+from clrbench.files import write_text
 from clrbench.range_test.judge import Bounds
 from clrbench.range_test.records import RANGE_TEST, Measured
 from clrbench.store import run_folder
-from clrbench.tracking.wandb import WAIT_AT_END, Mirror, Say, TrackedRun
+from clrbench.tracking.tracked_run import TrackedRun
+from clrbench.tracking.wandb import WAIT_AT_END, Mirror
+from clrbench.tracking.wandb_environment import DISABLED, Say, extra_tags, is_disabled
 
 JOB_TYPE, PICTURE = "judgement", "picture"
+_SUMMARY = "judgement.json"
 
 
 def mirror_judgement(measured: Measured, config: Config, say: Say) -> None:
@@ -22,25 +26,45 @@ def mirror_judgement(measured: Measured, config: Config, say: Say) -> None:
     config: says whether and where to mirror, and where working files lie.
     """
     run = _tracked(measured, config)
-    is_mirrored = run.folder / "mirrored"
-    if config.tracking.wandb == "disabled" or is_mirrored.exists():
+    folder = run_folder(Path(config.paths.outputs), RANGE_TEST, run.name)
+    is_mirrored = folder / "mirrored"
+    if config.tracking.wandb == DISABLED or is_mirrored.exists() or is_disabled():
         return
-    with contextlib.suppress(HeldElsewhereError), claimed(run.folder):
-        mirror = Mirror(config.tracking, run, say)
+    with contextlib.suppress(HeldElsewhereError), claimed(folder):
+        mirror = Mirror(config.tracking.wandb, run, folder, say)
         mirror.start()
-        mirror.put(lambda wandb_run: _log(mirror, wandb_run, measured, run.folder / f"{PICTURE}.png"))
+        mirror.put(lambda wandb_run: _draw_and_log(wandb_run, measured, folder))
         if mirror.close(WAIT_AT_END):
             is_mirrored.touch()
 
 
-def _log(mirror: Mirror, wandb_run: Any, measured: Measured, picture: Path) -> None:
+def is_judgement(folder: Path) -> bool:
+    """Whether a working folder is that of a judgement, which has no record of its own."""
+    return (folder / _SUMMARY).exists()
+
+
+def log_judgement(wandb_run: Any, folder: Path) -> None:
+    """Log the judgement in this working folder."""
     import wandb
 
+    picture = folder / f"{PICTURE}.png"
+    if wandb_run.starting_step == 0:
+        wandb_run.log({PICTURE: wandb.Image(str(picture))}, step=0, commit=True)
+    elif known := wandb_run.summary.get(PICTURE):
+        # The line may have got there without the picture that it names.
+        copy = folder / known["path"]
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(picture.read_bytes())
+        wandb_run.save(str(copy), base_path=str(folder), policy="now")
+    wandb_run.summary.update(json.loads((folder / _SUMMARY).read_text(encoding="utf-8")))
+
+
+def _draw_and_log(wandb_run: Any, measured: Measured, folder: Path) -> None:
     from clrbench.range_test.picture import draw
 
-    draw(measured.curves, measured.bounds, ", ".join(measured.subject), picture)
-    mirror.log(wandb_run, {PICTURE: wandb.Image(str(picture))})
-    wandb_run.summary.update(_summary(measured.bounds))
+    draw(measured.curves, measured.bounds, ", ".join(measured.subject), folder / f"{PICTURE}.png")
+    write_text(folder / _SUMMARY, json.dumps(_summary(measured.bounds), indent=2) + "\n")
+    log_judgement(wandb_run, folder)
 
 
 def _tracked(measured: Measured, config: Config) -> TrackedRun:
@@ -50,16 +74,17 @@ def _tracked(measured: Measured, config: Config) -> TrackedRun:
     # Of the same ramps a later version of the judge may see other bounds, which are another run: no run is ever rewritten.
     judged = [names, bounds.rule, bounds.verdict, *(f"{name} {rate:.2g}" for name, rate, _ in bounds.found)]
     run_id = hashlib.sha256(json.dumps(judged).encode()).hexdigest()[:10]
-    name = f"{JOB_TYPE}-{first.identity['iterations']}-{run_id}"
     settings = {key: value for key, value in first.identity.items() if key != "seed"}
     return TrackedRun(
         run_id=run_id,
-        name=name,
+        name=f"{JOB_TYPE}-{first.identity['iterations']}-{run_id}",
         experiment=RANGE_TEST,
         job_type=JOB_TYPE,
-        tags=[first.result.data, first.result.model],
+        tags=[first.result.data, first.result.model, *extra_tags()],
         config={**settings, "seeds": [ramp.result.seed for ramp in ramps], "ramps": names, "rule": bounds.rule},
-        folder=run_folder(Path(config.paths.outputs), RANGE_TEST, name),
+        project=config.tracking.project,
+        entity=config.tracking.entity,
+        log_every=config.tracking.log_every,
     )
 
 

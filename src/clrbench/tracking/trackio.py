@@ -15,6 +15,7 @@ from typing import Any
 from clrbench.analysis.runs import EVIDENCE, OWN, leaves
 from clrbench.errors import ClrbenchError
 from clrbench.store import Evaluation, Record, records
+from clrbench.tracking import unofficial
 
 # What is drawn, in this order; the epoch is there to be chosen as x axis. Trackio's own x axis, the step, is the iteration.
 METRICS = ("test_accuracy", "lr", "train_loss", "test_loss", "epoch")
@@ -37,7 +38,6 @@ class TrackioMirror:
     """Brings to Trackio what is new in the record below `results`; what cannot be read is said once and left out."""
 
     results: Path
-    storage: Any
     say: Say
     _stamps: dict[Run, object] = field(default_factory=dict)
     _rows: dict[Run, list[Evaluation]] = field(default_factory=dict)
@@ -71,26 +71,45 @@ class TrackioMirror:
             self.say(f"left out: {_printable(f'{run.folder}: Trackio does not take it ({error})')}")
 
     def _forget(self, run: Run) -> None:
-        self.storage.delete_run(run.project, run.name, run_id=run.name)
+        if run in self._rows:
+            delete(run)
         self._rows.pop(run, None)
         self._stamps.pop(run, None)
 
     def _log(self, run: Run, rows: list[Evaluation], config: dict[str, Any], start: datetime) -> None:
-        self.storage.bulk_log(
+        unofficial.log_rows(
             run.project,
             run.name,
             [_metrics(row) for row in rows],
-            steps=[row.iteration for row in rows],
-            timestamps=[(start + timedelta(seconds=row.seconds)).isoformat() for row in rows],
-            config=config,
-            log_ids=[f"{run.name}/{row.iteration}" for row in rows],
-            run_id=run.name,
+            [row.iteration for row in rows],
+            [start + timedelta(seconds=row.seconds) for row in rows],
+            config,
         )
 
 
 def _metrics(row: Evaluation) -> dict[str, float]:
     told = {**vars(row), **row.metrics}
     return {name: told[name] for name in METRICS}
+
+
+def delete(run: Run) -> None:
+    """Take a run out of Trackio."""
+    from trackio import Api
+
+    for one in Api().runs(run.project):
+        if one.id == run.name:
+            one.delete()
+
+
+def newest(results: Path) -> str | None:
+    """The project of the experiment to which a run was added last, of a user's own before those that ship."""
+    found = [(run.folder.parts[-3] == OWN, _changed(run.folder), run.project) for run in runs(results)]
+    return max(found)[2] if found else None
+
+
+def _changed(folder: Path) -> int:
+    """When a file of the record was changed last, in nanoseconds."""
+    return max((stat[2] for name in FILES if (stat := _stat(folder / name))), default=0)
 
 
 def runs(results: Path) -> Iterator[Run]:

@@ -10,13 +10,13 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 from rich.progress import track
 
 from clrbench.errors import ClrbenchError
-from clrbench.tracking.trackio import METRICS, Say, TrackioMirror, runs
+from clrbench.tracking import unofficial
+from clrbench.tracking.trackio import METRICS, Say, TrackioMirror, newest, runs
 
 HOST = "127.0.0.1"
 # Ports that are tried, from the first on that is asked for; seconds between two looks at the record.
@@ -32,19 +32,21 @@ def dashboard(results: Path, outputs: Path, port: int, has_browser: bool, say: S
         raise ClrbenchError(f"{results}: no records of runs there: `make sweep` makes some within a minute or two")
     folder = outputs.absolute() / "trackio"
     _keep_to_this_machine(folder)
-    storage = _storage()
+    _check_that_it_is_installed()
     with _alone_in(folder), _listener(port) as listener:
         for path in folder.glob("*.db*"):
             path.unlink()
-        mirror = TrackioMirror(results, storage, say)
+        mirror = TrackioMirror(results, say)
         mirror.refresh(lambda found: track(found, "filling Trackio", transient=True, disable=not sys.stdout.isatty()))
         # Trackio would smooth the curves, which makes the rate and the accuracy what they never were.
-        url = f"http://{HOST}:{listener.getsockname()[1]}/?smoothing=0"
+        every = f"http://{HOST}:{listener.getsockname()[1]}/?x_axis=epoch&smoothing=0&hide_empty_tabs=true"
+        # A project in the address is the only one that the page offers.
+        url = f"{every}&selected_project={newest(results)}"
         if has_browser:
             _open(url)  # which waits for its answer a moment
         _give_way()
         with _served(listener):
-            say(f"dashboard at {url} (Ctrl-C ends it)")
+            say(f"dashboard at {url} (the newest experiment; all of them at {every}; Ctrl-C ends it)")
             while True:
                 time.sleep(EVERY)
                 mirror.refresh()
@@ -66,12 +68,11 @@ def _keep_to_this_machine(folder: Path) -> None:
     }
 
 
-def _storage() -> Any:
+def _check_that_it_is_installed() -> None:
     try:
-        from trackio.sqlite_storage import SQLiteStorage
+        import trackio  # noqa: F401
     except ImportError:
         raise ClrbenchError("the dashboard needs Trackio: pip install 'clrbench[dashboard]'") from None
-    return SQLiteStorage
 
 
 @contextlib.contextmanager
@@ -100,9 +101,8 @@ def _served(listener: socket.socket) -> Iterator[None]:
     """Serve Trackio's page to whoever asks at `listener`, without the token that writing through it takes."""
     import uvicorn
     from starlette.middleware.trustedhost import TrustedHostMiddleware
-    from trackio.server import build_starlette_app_only
 
-    app, _ = build_starlette_app_only()
+    app = unofficial.trackio_application()
     # Else any site could read it, with a name of its own that leads to this machine.
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
     server = uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1))

@@ -2,11 +2,10 @@
 
 import logging
 import math
-import os
 import queue
 import shutil
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,60 +13,43 @@ from typing import Any
 import numpy as np
 
 from clrbench.config import Tracking
-from clrbench.store import FINISHED, Evaluation, Result
+from clrbench.store import FINISHED, Evaluation, Record, Result
+from clrbench.tracking import unofficial
+from clrbench.tracking.tracked_run import TrackedRun
+from clrbench.tracking.wandb_environment import DISABLED, OFFLINE, ONLINE, Say, be_patient, chosen_mode, unheeded
 
-# Without these the client waits for minutes on a server that does not answer, and looks up hosts to report errors to.
-PATIENCE = {
-    "WANDB_INIT_TIMEOUT": "15",
-    "WANDB_FINISH_TIMEOUT": "15",
-    "WANDB_FINISH_TIMEOUT_RAISES": "true",
-    "WANDB_ERROR_REPORTING": "false",
-    "WANDB_SILENT": "true",
-}
 WAIT_AT_END, WAIT_AT_INTERRUPT = 30.0, 3.0
 # What only a finished run has in its summary: its accuracy, and the iterations to each of the targets (percent) it reaches.
 FINAL, TARGETS = "final_accuracy", range(5, 100, 5)
 LATER = "the record is complete without it, and `make sync` uploads what is missing later"
-Say = Callable[[str], None]
+# Exit codes: W&B calls a run finished only at 0. 130 is what a shell gives a process that Ctrl-C ended.
+_ENDED_WELL, _ENDED_BADLY, _INTERRUPTED = 0, 1, 130
+Rate = Callable[[Any], Any]
 # What a mirror's thread does with the W&B run.
 Task = Callable[[Any], object]
 
 
-@dataclass(frozen=True)
-class TrackedRun:
-    """What W&B is told about a run at its start; `job_type` is the policy of a training. `folder` is for W&B's files."""
-
-    run_id: str
-    name: str
-    experiment: str
-    job_type: str
-    tags: Sequence[str]
-    config: Mapping[str, Any]
-    folder: Path
-
-
 @dataclass
 class Mirror:
-    """Mirrors one run to W&B, in a thread of its own.
+    """Mirrors one run to W&B, in a thread of its own; `folder` is where the client's files go.
 
     The id of the W&B run is the run's own, so that it stays one run however often it is interrupted. Online, a resumed run
     is mirrored from where the server's history ends; offline, from its first line on, in place of what was left there.
     Where the server cannot be reached, it is offline. Trouble with W&B is said in one line and never reaches the run.
     """
 
-    tracking: Tracking
+    wanted: str
     run: TrackedRun
+    folder: Path
     say: Say
     _queue: "queue.SimpleQueue[Task | None]" = field(default_factory=queue.SimpleQueue)
     _thread: threading.Thread | None = None
-    # Lines of the history. The same run makes the same lines, so that those which the server has are told by their number.
-    _known_to_server: int = 0
-    _lines: int = 0
+    _exit_code: int = _ENDED_WELL
     _has_given_up: bool = False
 
     def start(self) -> None:
         """Begin in the background; does nothing where tracking is disabled."""
-        if self.tracking.wandb == "disabled":
+        if self.wanted == DISABLED:
             return
         self._thread = threading.Thread(target=self._work, name="wandb", daemon=True)
         self._thread.start()
@@ -76,21 +58,16 @@ class Mirror:
         """Have the thread do `task` with the W&B run, after all that was put before."""
         self._queue.put(task)
 
-    def close(self, patience: float) -> bool:
+    def close(self, patience: float, exit_code: int = _ENDED_WELL) -> bool:
         """Close the W&B run, and wait so many seconds for that at most; whether all of it was mirrored."""
         if self._thread is None:
             return False
+        self._exit_code = exit_code
         self._queue.put(None)
         self._thread.join(patience)
         if self._thread.is_alive():
             self._give_up(f"W&B did not answer within {patience:.0f} s; {LATER}")
         return not self._has_given_up
-
-    def log(self, wandb_run: Any, line: Mapping[str, Any]) -> None:
-        """Log a line of the history, unless the server has it. For tasks."""
-        self._lines += 1
-        if self._lines > self._known_to_server:
-            wandb_run.log(line)
 
     def _give_up(self, line: str) -> None:
         """Say so, once: after the end of the run, its thread may go on to fail in other ways."""
@@ -101,71 +78,47 @@ class Mirror:
     def _work(self) -> None:
         try:
             wandb_run = self._begin()
+            if wandb_run is None:
+                return
             while (task := self._queue.get()) is not None:
                 task(wandb_run)
-            wandb_run.finish()
+            wandb_run.finish(exit_code=self._exit_code)
             self._mark()
         except Exception as error:
             self._give_up(f"W&B: {reason_of(error)}; {LATER}")
 
     def _begin(self) -> Any:
-        os.environ.update({key: os.environ.get(key, value) for key, value in PATIENCE.items()})
+        be_patient()
         import wandb
 
-        logging.getLogger("wandb").setLevel(logging.ERROR)
-        if self._is_online(wandb):
+        mode = chosen_mode(self.wanted, self.say)
+        if mode == DISABLED:
+            return None
+        if line := unheeded():
+            self.say(line)
+        if mode != OFFLINE:
             try:
-                return self._init(wandb, online=True)
+                if mode == ONLINE or wandb.login(prompt=False, verify=False):
+                    return begin(self.run, self.folder, online=True)
             except Exception as error:
                 if self._has_given_up:  # nobody waits for this thread any more, and files that change now may be read
                     raise
                 self.say(f"W&B: {reason_of(error)}; the run is mirrored offline, and `make sync` uploads it later")
                 # The client's process still tries to begin the run, and would not have it a second time.
                 wandb.teardown()
-        return self._init(wandb, online=False)
-
-    def _init(self, wandb: Any, online: bool) -> Any:
-        folder = self.run.folder / "wandb"
-        if not online:
-            has_begun = begun_note(folder).exists() or any(folder.glob("*run-*/*.syncstate"))
-            shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True, exist_ok=True)
-        if not online and has_begun:
-            begun_note(folder).touch()
-        wandb_run = wandb.init(
-            id=self.run.run_id,
-            name=self.run.name,
-            project=self.tracking.project,
-            entity=self.tracking.entity,
-            group=self.run.experiment,
-            job_type=self.run.job_type,
-            tags=list(self.run.tags),
-            config=dict(self.run.config),
-            dir=self.run.folder,
-            mode="online" if online else "offline",
-            resume="allow" if online else None,
-            settings=settings(wandb),
-        )
-        if wandb_run.resumed:
-            self._known_to_server = wandb_run.starting_step
-        define_axes(wandb_run)
-        return wandb_run
+        shutil.rmtree(self.folder / "wandb", ignore_errors=True)
+        return begin(self.run, self.folder, online=False)
 
     def _mark(self) -> None:
-        if (log := latest_log(self.run.folder)) and not is_offline(log):
-            mark(log)
-
-    def _is_online(self, wandb: Any) -> bool:
-        if self.tracking.wandb != "auto":
-            return self.tracking.wandb == "online"
-        return bool(wandb.login(prompt=False, verify=False))
+        if (log := unofficial.latest_log(self.folder)) and not unofficial.is_offline(log):
+            unofficial.mark_uploaded(log)
 
 
 @dataclass
 class WandbMirror(Mirror):
     """Mirrors the evaluations of one run, and the rate between them; `rate` gives that of iterations from 0."""
 
-    rate: Callable[[Any], Any] = field(kw_only=True)
+    rate: Rate | None = field(kw_only=True)
     _rows: Sequence[Evaluation] = ()
     _mirrored: int = 0
 
@@ -181,64 +134,88 @@ class WandbMirror(Mirror):
         """Close the W&B run, with its summary if the run ended; waits for it, but not for long."""
         if result is not None:
             rows = self._rows
-            self.put(lambda wandb_run: wandb_run.summary.update(_summary(result, rows)))
+            self.put(lambda wandb_run: wandb_run.summary.update(summary(result, rows)))
         # Nobody who interrupts a run wants to wait for it.
-        self.close(WAIT_AT_INTERRUPT if result is None else WAIT_AT_END)
+        self.close(WAIT_AT_INTERRUPT if result is None else WAIT_AT_END, exit_code(result))
 
     def _log(self, wandb_run: Any, row: Evaluation, since: int) -> None:
-        thinned = np.arange(since, row.iteration, self.tracking.log_every)
-        for iteration, rate in zip(thinned.tolist(), np.asarray(self.rate(thinned)).tolist(), strict=True):
-            self.log(wandb_run, {"iteration": iteration, "lr": rate})
-        # The row's rate is that of the update before; the curve of rates has the one at this iteration.
-        told = {name: value for name, value in vars(row).items() if name not in ("lr", "metrics")}
-        self.log(wandb_run, {**told, **row.metrics})
+        for line in lines(row, since, self.rate, self.run.log_every):
+            log(wandb_run, line)
 
 
-def latest_log(folder: Path) -> Path | None:
-    """What the client wrote of the run with this working folder: its last start counts, which goes on from those before."""
-    logs = folder.glob("wandb/*run-*/run-*.wandb")
-    return max(logs, key=lambda log: log.parent.name.removeprefix("offline-"), default=None)
+def mirror_ended(record: Record, result: Result, tracking: Tracking, folder: Path, say: Say) -> None:
+    """Mirror a run that ended before: for a W&B agent, which wants a W&B run for each setting that it tries."""
+    from clrbench.analysis.runs import recorded_schedule
+
+    rate = recorded_schedule(record.config()["identity"])
+    mirror = WandbMirror(tracking.wandb, TrackedRun.of(record, tracking), folder, say, rate=rate)
+    mirror.start()
+    mirror.evaluations(record.evaluations())
+    mirror.finish(result)
 
 
-def mark(log: Path) -> None:
-    """Note that W&B has the whole of `log`, as `wandb sync` does it."""
-    log.with_name(f"{log.name}.synced").touch()
+def begin(run: TrackedRun, folder: Path, *, online: bool) -> Any:
+    """Begin the W&B run, or go on with it where the server has a part. Raises what the client raises."""
+    import wandb
 
-
-def is_uploaded(log: Path) -> bool:
-    """Whether that is noted."""
-    return log.with_name(f"{log.name}.synced").exists()
-
-
-def begun_note(folder: Path) -> Path:
-    """The file in a run's W&B folder which says that an earlier log of the run was uploaded, in part at least."""
-    return folder / "uploaded-before"
-
-
-def settings(wandb: Any) -> Any:
-    """What the client is to do beside logging: nothing."""
-    return wandb.Settings(
-        silent=True,
-        console="off",
-        x_disable_stats=True,
-        x_disable_meta=False,
-        x_save_requirements=False,  # a tenth of a second a run, to read what is known of every package
-        disable_git=True,
+    logging.getLogger("wandb").setLevel(logging.ERROR)
+    run.write(folder)
+    wandb_run = wandb.init(
+        id=run.run_id,
+        name=run.name,
+        project=run.project,
+        entity=run.entity,
+        group=run.experiment,
+        job_type=run.job_type,
+        tags=list(run.tags),
+        config=dict(run.config),
+        dir=folder,
+        mode="online" if online else "offline",
+        resume="allow" if online else None,
+        # Else the client may give back a run that a thread which was given up has not closed.
+        reinit="create_new",
+        settings=wandb.Settings(silent=True, console="off", disable_git=True, **unofficial.quiet_settings()),
     )
-
-
-def define_axes(wandb_run: Any) -> None:
-    """Draw every metric over the iteration, never over W&B's own step."""
+    # Every metric is drawn over the iteration, never over W&B's own step.
     wandb_run.define_metric("iteration", hidden=True)
     wandb_run.define_metric("*", step_metric="iteration")
+    return wandb_run
 
 
-def is_offline(log: Path) -> bool:
-    """Whether the client was offline when it wrote `log`."""
-    return log.parent.name.startswith("offline-")
+def lines(row: Evaluation, since: int, rate: Rate | None, every: int) -> Iterator[dict[str, Any]]:
+    """The lines of the history from iteration `since` to an evaluation: one an iteration, the last with the evaluation.
+
+    rate: None where it is known at evaluations alone.
+    """
+    if rate is None:
+        yield asdict(row)
+        return
+    between = np.arange(since + every if since else 0, row.iteration, every)
+    rates = np.asarray(rate(np.append(between, row.iteration))).tolist()
+    for iteration, lr in zip(between.tolist(), rates[:-1], strict=True):
+        yield {"iteration": iteration, "lr": lr}
+    # The row's rate is that of the update before; the curve of rates has the one at this iteration.
+    told = {name: value for name, value in vars(row).items() if name != "metrics"}
+    yield {**told, **row.metrics, "lr": rates[-1]}
 
 
-def reason_of(error: Exception) -> str:
+def log(wandb_run: Any, line: Mapping[str, Any]) -> None:
+    """Log a line of the history, unless the server has it: W&B's step is the iteration, however often a run was begun."""
+    if line["iteration"] >= wandb_run.starting_step:
+        wandb_run.log(line, step=line["iteration"], commit=True)
+
+
+def exit_code(result: Result | None) -> int:
+    """What W&B takes for a run's exit code: 0, which means finished, only where it reached the end of its budget.
+
+    result: None of a run that was interrupted.
+    """
+    if result is None:
+        return _INTERRUPTED
+    return _ENDED_WELL if result.status == FINISHED else _ENDED_BADLY
+
+
+def reason_of(error: BaseException) -> str:
     """What went wrong, in one line."""
     return " ".join(str(error).split()).rstrip(".") or type(error).__name__
 
@@ -248,7 +225,8 @@ def target_key(target: int) -> str:
     return f"iterations_to_{target}"
 
 
-def _summary(result: Result, rows: Sequence[Evaluation]) -> dict[str, Any]:
+def summary(result: Result, rows: Sequence[Evaluation]) -> dict[str, Any]:
+    """What W&B shows of a run that has ended."""
     shown = ("status", "iterations", "seconds", "images_per_second", "reason")
     told = {name: value for name, value in asdict(result).items() if name in shown and value is not None}
     return told | (_outcome(result, rows) if result.status == FINISHED and rows else {})

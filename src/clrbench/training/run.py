@@ -25,7 +25,9 @@ from clrbench.errors import ClrbenchError
 from clrbench.files import replacing
 from clrbench.spec import RunSpec, resolve
 from clrbench.store import CHECKPOINT, PROGRESS, Evaluation, Record, Result
-from clrbench.tracking.wandb import TrackedRun, WandbMirror
+from clrbench.tracking.tracked_run import TrackedRun
+from clrbench.tracking.wandb import WandbMirror, mirror_ended
+from clrbench.tracking.wandb_environment import agents_run_id
 from clrbench.training import processes
 from clrbench.training.build import build
 from clrbench.training.console import Console, ProgressNote
@@ -97,7 +99,9 @@ def train(config: Config, console: Console, overrides: Sequence[str] = ()) -> tu
     """
     run = Run.of(resolve(config, load(config.data, config.paths, console.say)))
     result = run.ended()
-    if result is None and processes.must_start(config.trainer):
+    if result is not None and agents_run_id():
+        mirror_ended(run.record, result, config.tracking, run.work, console.say)
+    elif result is None and processes.must_start(config.trainer):
         result = _with_processes(run, console, overrides)
     elif result is None:
         with claimed(run.work) as claim:
@@ -155,7 +159,8 @@ def _carry_out(run: Run, claim: Claim, console: Console, overrides: Sequence[str
         console.say(f"{run.checkpoint} cannot be read: the run begins anew")
     console.plan(run.spec, module, run.record.folder, start)
     run.record.write_config(run.spec.config_text(overrides))
-    mirror = WandbMirror(run.spec.config.tracking, _tracked(run), console.say, rate=run.spec.schedule)
+    tracking = run.spec.config.tracking
+    mirror = WandbMirror(tracking.wandb, TrackedRun.of(run.record, tracking), run.work, console.say, rate=run.spec.schedule)
     mirror.start()
     result = None
     try:
@@ -290,17 +295,4 @@ def _result(run: Run, recorder: Recorder, status: str, reason: str | None = None
         device=Place.of(config.trainer).name,
         step_id=spec.step_id,
         reason=reason,
-    )
-
-
-def _tracked(run: Run) -> TrackedRun:
-    spec = run.spec
-    return TrackedRun(
-        run_id=spec.run_id,
-        name=spec.name,
-        experiment=spec.config.experiment,
-        job_type=spec.label,
-        tags=[spec.config.data.name, spec.config.model.name],
-        config=spec.identity,
-        folder=run.work,
     )

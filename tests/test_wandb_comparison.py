@@ -18,8 +18,8 @@ from wandb_server import WandbServer, account
 from clrbench import config
 from clrbench.errors import ClrbenchError
 from clrbench.report.contents import gather
-from clrbench.tracking.dashboard import Saved, save, selected, verdict_table
 from clrbench.tracking.judgement import PICTURE
+from clrbench.tracking.wandb_comparison import Saved, save, selected, verdict_table
 from clrbench.training import run as running
 from clrbench.training.console import Console
 

@@ -6,7 +6,6 @@ lost. What is drawn are the runs that W&B has; the records below results/ say wh
 
 import hashlib
 import math
-import os
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,9 +20,11 @@ from clrbench.analysis.verdicts import NOT_RUN, Verdict
 from clrbench.errors import ClrbenchError
 from clrbench.report.contents import Contents, Section, origin
 from clrbench.report.tables import to_markdown
-from clrbench.tracking import sync
+from clrbench.tracking import unofficial
 from clrbench.tracking import wandb as mirror
 from clrbench.tracking.judgement import PICTURE
+from clrbench.tracking.sync import check_account
+from clrbench.tracking.wandb_environment import be_patient
 
 # How many targets have a chart, the highest ones, and how many runs a chart shows: by default W&B shows ten.
 SHOWN_TARGETS, SHOWN_RUNS = 3, 100
@@ -66,9 +67,9 @@ def save(project: str, entity: str | None, title: str, sections: Sequence[Sectio
     Saving the same again updates them. Raises ClrbenchError, within seconds, where there is no key, no such project, or a
     server that does not take them.
     """
-    os.environ.update({key: os.environ.get(key, value) for key, value in sync.PATIENCE.items()})
+    be_patient()
     _workspaces()
-    sync.check_account()
+    check_account()
     try:
         place, report_id = _look_up(project, entity, title)
         saved = [_save_workspace(section, place) for section in sections]
@@ -96,22 +97,27 @@ def _look_up(project: str, entity: str | None, title: str) -> tuple[Place, str]:
 
 
 def _save_workspace(section: Section, place: Place) -> Saved:
-    made = workspace(section, place)
-    made._internal_id = _workspace_id(made, place)
+    made, name = workspace(section, place), _address(section)
+    unofficial.name_workspace(made, name)
+    if known := _known_workspace(place, name):
+        unofficial.replace_workspace(made, known)
     made.save()
     return Saved(f"workspace {made.name}", made.url)
 
 
-def _workspace_id(made: Any, place: Place) -> str:
-    """The id of the workspace that has the name already, else an empty one."""
-    name = made._internal_name.removeprefix("nw-").removesuffix("-v")
+def _address(section: Section) -> str:
+    """What the address of the section's workspace ends in, the same each time."""
+    return f"clrbench{hashlib.sha256(section.name.encode()).hexdigest()[:8]}"
+
+
+def _known_workspace(place: Place, name: str) -> Any:
+    """The workspace that was saved with this name before, else None."""
     try:
-        known = _workspaces().Workspace.from_url(f"https://wandb.ai/{place.entity}/{place.project}?nw={name}")
+        return _workspaces().Workspace.from_url(f"https://wandb.ai/{place.entity}/{place.project}?nw={name}")
     except ValueError as error:
         if "not found" not in str(error):
             raise
-        return ""
-    return str(known._internal_id)
+        return None
 
 
 def _save_report(title: str, sections: Sequence[Section], verdicts: Sequence[Verdict], place: Place, report_id: str) -> Saved:
@@ -125,7 +131,7 @@ def workspace(section: Section, place: Place) -> Any:
     """The comparison of a section's runs."""
     ws, wr = _workspaces(), _reports()
     parts = {"curves": _curves(section), "outcomes": _outcomes(section), "runs": [wr.RunComparer(diff_only="split")]}
-    made = ws.Workspace(
+    return ws.Workspace(
         entity=place.entity,
         project=place.project,
         name=_without_symbols(section.name),
@@ -143,9 +149,6 @@ def workspace(section: Section, place: Place) -> Any:
             filters=_filter(section), pinned_columns=["run:displayName", "run:jobType", f"summary:{mirror.FINAL}"]
         ),
     )
-    # The client would invent a name, and make a new workspace each time. It wants this form of a name.
-    made._internal_name = f"nw-clrbench{hashlib.sha256(section.name.encode()).hexdigest()[:8]}-v"
-    return made
 
 
 def report(title: str, sections: Sequence[Section], verdicts: Sequence[Verdict], place: Place) -> Any:
