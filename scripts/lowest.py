@@ -25,7 +25,7 @@ def main() -> None:
     python = folder / "bin" / "python"
     pins = lowest()
     print("lowest:", *pins, flush=True)
-    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "-qq", "--no-deps"]
     subprocess.run([*pip, *pins], check=True)
     packages = folder / "lib" / f"python{sysconfig.get_python_version()}" / "site-packages"
     (packages / "lent.pth").write_text(f"{ROOT / 'src'}\n{sysconfig.get_path('purelib')}\n")
