@@ -12,7 +12,7 @@ DATA ?= digits
 MODEL ?= small_cnn
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep plan range-test report verify ship advise dashboard wandb sync publish pictures test lint format bench clean
+.PHONY: help setup sweep plan range-test report verify ship advise dashboard wandb sync publish pictures test lowest lint format bench clean
 
 help:  ## list the commands
 	@echo "make COMMAND, where COMMAND is one of"
@@ -77,6 +77,9 @@ $(PEERS): requirements-bench.lock
 
 test: $(READY)  ## run the tests
 	@$(BIN)/python -m pytest
+
+lowest: $(READY)  ## run tests with the lowest versions that pyproject.toml admits
+	@$(BIN)/python scripts/lowest.py
 
 lint: $(READY)  ## check style, format and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy
