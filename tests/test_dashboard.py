@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -22,6 +23,8 @@ from browser import Visit, browser, needs_browser
 from conftest import RESULT, ROOT
 
 from clrbench.store import Evaluation, Record, run_folder
+from clrbench.tracking.trackio import newest
+from clrbench.tracking.trackio_arms import SUFFIX
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("trackio") is None, reason="Trackio is not installed")
 
@@ -130,7 +133,8 @@ def test_a_browser_shows_the_curves_of_all_runs_by_policy_and_new_rows_as_they_c
             opened, ("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:"), viewport={"width": 1400, "height": 1000}
         )
         page = visit.page
-        page.goto(url)
+        runs_of_quick = url.replace(f"quick{SUFFIX}", "quick").replace("x_axis=epoch", "x_axis=step")
+        page.goto(runs_of_quick)
         for metric in ("test_accuracy", "lr", "train_loss", "test_loss"):
             page.wait_for_selector(f'.plot-container[data-metric="{metric}"] :is(canvas, svg)')
         for name in ("fixed-132-s1", "triangular2-132-s1", "evidence/triangular2-132-s1", hostile):
@@ -143,7 +147,7 @@ def test_a_browser_shows_the_curves_of_all_runs_by_policy_and_new_rows_as_they_c
         page.wait_for_function("trackio.getViewState().latest_x === 132")
         write_run(results / "runs" / "quick" / "triangular2-132-s1", 4)
         page.wait_for_function("trackio.getViewState().latest_x === 176")
-        page.goto(f"{url}&x_axis=epoch")
+        page.goto(url)
         page.wait_for_function("trackio.getViewState().x_axis === 'epoch' && trackio.getViewState().latest_x === 4")
         assert visit.troubles == []
 
@@ -201,12 +205,64 @@ def test_experiments_and_runs_of_any_name_are_shown_and_what_is_no_record_is_lef
         assert no_table.startswith(f"left out: {quick}/damaged-???[2J/evals.csv: is damaged")
         assert no_number.startswith(f"left out: {quick}/damaged-too: Trackio does not take it")
         url = process.stdout.readline().split()[2]
-        projects = ask(url, "get_all_projects")
+        projects = [project for project in ask(url, "get_all_projects") if not project.endswith(SUFFIX)]
         assert len(projects) == len(names) + 1
         assert [shown(url, project) for project in projects if project != "quick"] == [{"run-\\xfe": [44]}] * len(names)
         assert len(shown(url)) == 3
         process.send_signal(signal.SIGINT)
         assert process.communicate(timeout=HANGS_AFTER) == ("", "")
+
+
+# Where it opens, and the arms
+
+
+def test_it_opens_on_the_newest_experiment_over_epochs_with_every_curve_as_it_is(results: Path) -> None:
+    newer = write_run(results / "runs" / "newer" / "fixed-132-s1", 1).folder
+    for file in newer.iterdir():
+        os.utime(file, (2e9, 2e9))
+    with started(results) as url:
+        query = urllib.parse.parse_qs(urllib.parse.urlparse(url).query)
+    assert query == {
+        "selected_project": [f"newer{SUFFIX}"],
+        "x_axis": ["epoch"],
+        "smoothing": ["0"],
+        "hide_empty_tabs": ["true"],
+    }
+
+
+def test_shipped_records_are_opened_only_where_there_are_none_of_ones_own(results: Path) -> None:
+    write_run(results / "evidence" / "shipped" / "fixed-132-s1", 1)
+    assert newest(results) == f"quick{SUFFIX}"
+    shutil.rmtree(results / "runs")
+    shutil.rmtree(results / "evidence" / "quick")
+    assert newest(results) == f"shipped{SUFFIX}"
+
+
+def test_an_arm_is_one_line_the_mean_over_its_finished_seeds_and_follows_them(results: Path) -> None:
+    live = run_folder(results, "live", "exp-132-s")
+
+    def seed(number: int, factor: float, ended: bool = True) -> None:
+        record = write_run(live.with_name(f"{live.name}{number}"), 0, "exp", ended)
+        record.write_config(f"policy: {{name: exp}}\nidentity: {{seed: {number}, policy: {{max_lr: 0.03}}}}\n")
+        rows = [dataclasses.replace(row(at), test_accuracy=factor * at) for at in (1, 2, 3)]
+        record.write_evaluations(rows if ended else rows[:1])
+
+    def arms(url: str) -> list[list[tuple[int, float]]]:
+        project = f"live{SUFFIX}"
+        lines = [{"run": run["name"], "run_id": run["id"]} for run in ask(url, "get_runs_for_project", project=project)]
+        answers = ask(url, "get_logs_batch", project=project, runs=lines)
+        return [[(log["step"], log["test_accuracy"]) for log in answer["logs"]] for answer in answers]
+
+    with started(results) as url:
+        seed(1, 10.0)
+        seed(2, 20.0)
+        seed(3, 99.0, ended=False)
+        wait_until(lambda: arms(url) == [[(44, 15.0), (88, 30.0), (132, 45.0)]])
+        seed(3, 30.0)
+        wait_until(lambda: arms(url) == [[(44, 20.0), (88, 40.0), (132, 60.0)]])
+        for folder in live.parent.iterdir():
+            shutil.rmtree(folder)
+        wait_until(lambda: arms(url) == [])
 
 
 # To this machine only

@@ -1,5 +1,8 @@
 """Weights & Biases online, and `make sync`: the real client against a server on this machine."""
 
+import dataclasses
+import json
+import shutil
 import subprocess
 import sys
 import time
@@ -8,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, composed
+from conftest import RESULT, ROOT, composed
 from rich.console import Console as Terminal
 from wandb_server import WandbServer, account
 
@@ -218,3 +221,109 @@ def test_a_mirror_that_was_given_up_says_nothing_more(
     assert not mirror._thread.is_alive()
     assert len(said) == 1
     assert "did not answer" in said[0]
+
+
+def test_a_run_that_was_deleted_on_wandb_does_not_keep_others_from_it(server: WandbServer, tmp_path: Path) -> None:
+    kept, deleted = (train(tmp_path, "offline", seed)[0] for seed in (1, 2))
+    server.deleted.add(deleted.run_id)
+    code, said, _ = sync(tmp_path)
+    assert code == 1
+    assert iterations(server, kept.run_id) == ITERATIONS
+    left_out, uploaded, _ = said.splitlines()
+    assert left_out.startswith("left out: ")
+    assert deleted.run_id in left_out
+    assert "deleted" in left_out
+    assert uploaded == "1 runs uploaded"
+
+
+def test_wandb_can_be_filled_from_the_records_alone_and_they_say_all(server: WandbServer, tmp_path: Path) -> None:
+    result, _ = train(tmp_path, "disabled")
+    shutil.rmtree(tmp_path / "outputs")
+    assert sync(tmp_path)[1].startswith("nothing to upload")
+    for _ in range(2):
+        assert sync(tmp_path, "--every")[:2] == (0, "1 runs uploaded")
+    run = server.buckets[result.run_id]
+    assert (run["groupName"], run["displayName"], run["jobType"]) == ("adhoc", result.name, "triangular2")
+    evaluations = [line["iteration"] for line in server.lines(result.run_id) if "test_accuracy" in line]
+    assert evaluations == [40, 80, 120, 160]
+    assert server.summary(result.run_id)["final_accuracy"] == result.test_accuracy
+
+
+def test_wandb_calls_a_run_finished_only_at_the_end_of_its_budget(
+    server: WandbServer, tmp_path: Path, interrupt: Callable[[Path, str], None]
+) -> None:
+    interrupt(tmp_path, "online")
+    (run,) = server.buckets.values()
+    assert run["exitcode"] == 130
+    train(tmp_path, "online")
+    assert run["exitcode"] == 0
+    assert tracking.exit_code(dataclasses.replace(RESULT, status="failed")) == 1
+    assert tracking.exit_code(dataclasses.replace(RESULT, status="diverged")) == 1
+
+
+def test_an_interrupted_run_that_is_synced_is_not_finished(
+    server: WandbServer, tmp_path: Path, interrupt: Callable[[Path, str], None]
+) -> None:
+    interrupt(tmp_path, "offline")
+    assert sync(tmp_path)[0] == 0
+    (run,) = server.buckets.values()
+    assert run["exitcode"] == 130
+
+
+def test_an_agent_that_repeats_a_setting_gets_a_finished_run_under_its_own_id(
+    server: WandbServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result, _ = train(tmp_path, "online")
+    monkeypatch.setenv("WANDB_SWEEP_ID", "sweep")
+    monkeypatch.setenv("WANDB_RUN_ID", "from-agent")
+    again, _ = train(tmp_path, "online")
+    assert again == result
+    assert server.buckets["from-agent"]["exitcode"] == 0
+    assert iterations(server, "from-agent") == ITERATIONS
+    assert server.summary("from-agent")["final_accuracy"] == result.test_accuracy
+
+
+def test_the_run_has_its_policy_in_its_config_and_the_users_tags_and_project(
+    server: WandbServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("PROJECT", "mine"), ("TAGS", "a, b"), ("NAME", "n"), ("RUN_GROUP", "g")):
+        monkeypatch.setenv(f"WANDB_{name}", value)
+    result, said = train(tmp_path, "online")
+    run = server.buckets[result.run_id]
+    assert json.loads(run["config"])["policy"]["value"]["name"] == "triangular2"
+    assert (run["project"], run["tags"]) == ("mine", ["digits", "small_cnn", "a", "b"])
+    assert (run["groupName"], run["displayName"]) == ("adhoc", result.name)
+    assert len(said) == 1
+    assert "WANDB_NAME, WANDB_RUN_GROUP not used" in said[0]
+
+
+@pytest.mark.parametrize("mode", ["auto", "online"])
+def test_a_malformed_key_means_offline_in_one_line(
+    mode: str, server: WandbServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "abc")
+    result, said = train(tmp_path, mode)
+    assert result.status == "finished"
+    assert len(said) == 1
+    assert "mirrored offline" in said[0]
+    assert list(tmp_path.glob("outputs/runs/adhoc/*/wandb/offline-run-*"))
+
+
+@pytest.mark.parametrize("how", ["WANDB_MODE", "wandb disabled"])
+@pytest.mark.parametrize("mode", ["auto", "online", "offline"])
+def test_where_wandb_is_disabled_nothing_is_recorded_and_nothing_synced_later(
+    how: str, mode: str, server: WandbServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if how == "WANDB_MODE":
+        monkeypatch.setenv("WANDB_MODE", "disabled")
+    else:
+        subprocess.run([sys.executable, "-m", "wandb", "disabled"], check=True, capture_output=True)
+    _, said = train(tmp_path, mode)
+    assert not list(tmp_path.glob("outputs/runs/*/*/wandb"))
+    assert len(said) == (mode != "auto")
+    assert "nothing is uploaded" in sync(tmp_path)[1]
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    shutil.rmtree(tmp_path / "wandb", ignore_errors=True)
+    assert sync(tmp_path)[1].startswith("nothing to upload")
+    assert server.requests == []

@@ -17,6 +17,11 @@ HISTORY = "wandb-history.jsonl"
 PROJECT = {"id": "p", "name": "clrbench", "entity": {"id": "e", "name": "somebody"}}
 # What is asked of a server for workspaces and reports.
 VIEWS = ("UpsertView2", "upsertView", "View", "ProjectViews", "ProjectInternalId", "GetProjects")
+# What would change what the client does, of the person who runs the tests.
+OF_THE_USER = (
+    *("WANDB_MODE", "WANDB_PROJECT", "WANDB_ENTITY", "WANDB_DIR", "WANDB_NAME", "WANDB_TAGS", "WANDB_RUN_GROUP"),
+    *("WANDB_JOB_TYPE", "WANDB_RUN_ID", "WANDB_SWEEP_ID", "WANDB_RESUME"),
+)
 PAGE = {"__typename": "PageInfo", "endCursor": None, "hasNextPage": False}
 MOMENT = "2026-01-01T00:00:00Z"
 
@@ -25,11 +30,13 @@ class WandbServer:
     """Serves on a free port of 127.0.0.1 within a `with` block.
 
     refuses_key: answers 401 to everything. dies_after: drops every connection after that many requests.
+    deleted: ids of runs that W&B never takes again.
     projects: those that are there; a run makes its own. views: workspaces and reports; only an id finds one to be updated.
     """
 
     def __init__(self) -> None:
         self.refuses_key = False
+        self.deleted: set[str] = set()
         self.dies_after: int | None = None
         self.requests: list[str] = []
         self.projects: set[str] = set()
@@ -189,6 +196,12 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/graphql":
             operation = content.get("operationName") or re.split(r"\W+", content["query"].strip(), maxsplit=2)[1]
             state.requests.append(operation)
+            name = (content.get("variables") or {}).get("name")
+            if operation == "UpsertBucket" and name in state.deleted:
+                self._answer(
+                    409, {"errors": [{"message": f"run {name} was previously created and deleted; try a new run name"}]}
+                )
+                return
             self._answer(200, {"data": state.graphql(operation, content.get("variables") or {})})
         else:
             state.requests.append("file_stream")
@@ -226,7 +239,7 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def account(monkeypatch: pytest.MonkeyPatch, home: Path) -> Iterator[WandbServer]:
     """A server, with an account on it, in place of that of the person who runs the tests."""
-    for name in ("WANDB_MODE", "WANDB_PROJECT", "WANDB_ENTITY", "WANDB_DIR"):
+    for name in OF_THE_USER:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("NETRC", str(home / "netrc"))

@@ -1,12 +1,14 @@
 """Trackio, the dashboard on one's own machine: a mirror of the record on disk, made anew at each start and live from then on.
 
-Trackio has one project an experiment, one run a run folder, one row an evaluation. Shipped records are its runs evidence/RUN.
+Trackio has two projects an experiment: EXPERIMENT with one run a run folder, one row an evaluation, and EXPERIMENT--arms with
+one run an arm, the mean over its seeds. Shipped records are its runs evidence/RUN.
 """
 
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +18,7 @@ from clrbench.analysis.runs import EVIDENCE, OWN, leaves
 from clrbench.errors import ClrbenchError
 from clrbench.store import Evaluation, Record, records
 from clrbench.tracking import unofficial
+from clrbench.tracking.trackio_arms import SUFFIX, Curve, Point, arm_of, mean
 
 # What is drawn, in this order; the epoch is there to be chosen as x axis. Trackio's own x axis, the step, is the iteration.
 METRICS = ("test_accuracy", "lr", "train_loss", "test_loss", "epoch")
@@ -25,12 +28,19 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Run:
-    """The folder of a run, and what Trackio calls it."""
+class Line:
+    """What Trackio calls a run of its own: a run here, or an arm."""
 
-    folder: Path
     project: str
     name: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """The folder of a run, and its line."""
+
+    folder: Path
+    line: Line
 
 
 @dataclass
@@ -40,71 +50,87 @@ class TrackioMirror:
     results: Path
     say: Say
     _stamps: dict[Run, object] = field(default_factory=dict)
-    _rows: dict[Run, list[Evaluation]] = field(default_factory=dict)
+    _curves: dict[Run, Curve] = field(default_factory=dict)
+    _shown: dict[Line, Sequence[Point]] = field(default_factory=dict)
 
     def refresh(self, watched: Callable[[list[Run]], Iterable[Run]] = iter) -> None:
         """Look at every record once; `watched` may show how far that is."""
         found = list(runs(self.results))
-        for run in self._stamps.keys() - set(found):
-            self._forget(run)
+        changed = {self._forget(run) for run in self._stamps.keys() - set(found)}
         for run in watched(found):
             # Taken before the files are read: what changes in between is seen the next time.
             stamp = _stamp(run.folder)
             if stamp != self._stamps.get(run):
-                self._mirror(run)
+                changed |= {self._arm(run), self._mirror(run)}
                 self._stamps[run] = stamp
+        self._show_arms(changed - {None})
 
-    def _mirror(self, run: Run) -> None:
+    def _arm(self, run: Run) -> Line | None:
+        """The line of the arm to which a run belongs, None where the run is not shown."""
+        curve = self._curves.get(run)
+        return Line(f"{run.line.project}{SUFFIX}", curve.arm) if curve else None
+
+    def _mirror(self, run: Run) -> Line | None:
+        """Show the run as it is now; returns the line of its arm."""
         try:
-            rows, config, start = _read(run)
-            known = self._rows.get(run, [])
-            # As text, for a loss that is not a number equals nothing.
-            if repr(rows[: len(known)]) != repr(known):
-                self._forget(run)
-                known = []
-            # Trackio takes settings along with rows only, and a row whose id it has it leaves alone.
-            self._log(run, rows[len(known) :] or rows[-1:], config, start)
-            self._rows[run] = rows
+            curve = _read(run)
+            self._show(run.line, curve)
+            self._curves[run] = curve
         except ClrbenchError as error:
             self.say(f"left out: {_printable(str(error))}")
         except (TypeError, ValueError, OverflowError) as error:
             self.say(f"left out: {_printable(f'{run.folder}: Trackio does not take it ({error})')}")
+        return self._arm(run)
 
-    def _forget(self, run: Run) -> None:
-        if run in self._rows:
-            delete(run)
-        self._rows.pop(run, None)
-        self._stamps.pop(run, None)
+    def _show_arms(self, lines: Collection[Line | None]) -> None:
+        members: dict[Line | None, list[Curve]] = defaultdict(list)
+        for run, curve in self._curves.items():
+            members[self._arm(run)].append(curve)
+        for line in filter(None, lines):
+            if members[line]:
+                self._show(line, mean(members[line]))
+            else:
+                self._remove(line)
 
-    def _log(self, run: Run, rows: list[Evaluation], config: dict[str, Any], start: datetime) -> None:
+    def _show(self, line: Line, curve: Curve) -> None:
+        known = self._shown.get(line, [])
+        # As text, for a loss that is not a number equals nothing.
+        if repr(curve.points[: len(known)]) != repr(known):
+            self._remove(line)
+            known = []
+        # Trackio takes settings along with rows only, and a row whose id it has it leaves alone.
+        new = curve.points[len(known) :] or curve.points[-1:]
         unofficial.log_rows(
-            run.project,
-            run.name,
-            [_metrics(row) for row in rows],
-            [row.iteration for row in rows],
-            [start + timedelta(seconds=row.seconds) for row in rows],
-            config,
+            line.project,
+            line.name,
+            [point.values for point in new],
+            [point.iteration for point in new],
+            [point.time for point in new],
+            curve.config,
         )
+        self._shown[line] = curve.points
 
+    def _forget(self, run: Run) -> Line | None:
+        """Show the run no more; returns the line of its arm."""
+        line = self._arm(run)
+        self._remove(run.line)
+        self._curves.pop(run, None)
+        self._stamps.pop(run, None)
+        return line
 
-def _metrics(row: Evaluation) -> dict[str, float]:
-    told = {**vars(row), **row.metrics}
-    return {name: told[name] for name in METRICS}
+    def _remove(self, line: Line) -> None:
+        if self._shown.pop(line, None):
+            from trackio import Api
 
-
-def delete(run: Run) -> None:
-    """Take a run out of Trackio."""
-    from trackio import Api
-
-    for one in Api().runs(run.project):
-        if one.id == run.name:
-            one.delete()
+            for one in Api().runs(line.project):
+                if one.id == line.name:
+                    one.delete()
 
 
 def newest(results: Path) -> str | None:
-    """The project of the experiment to which a run was added last, of a user's own before those that ship."""
-    found = [(run.folder.parts[-3] == OWN, _changed(run.folder), run.project) for run in runs(results)]
-    return max(found)[2] if found else None
+    """The project with the arms of the experiment to which a run was added last, of a user's own before those that ship."""
+    found = [(run.folder.parts[-3] == OWN, _changed(run.folder), run.line.project) for run in runs(results)]
+    return f"{max(found)[2]}{SUFFIX}" if found else None
 
 
 def _changed(folder: Path) -> int:
@@ -117,7 +143,7 @@ def runs(results: Path) -> Iterator[Run]:
     for kind, prefix in ((OWN, ""), (EVIDENCE, "evidence/")):
         for experiment in sorted(results.glob(f"{kind}/[!.]*/")):
             for record in records(experiment):
-                yield Run(record.folder, _project(experiment.name), prefix + _text(record.folder.name))
+                yield Run(record.folder, Line(_project(experiment.name), prefix + _text(record.folder.name)))
 
 
 def _text(name: str) -> str:
@@ -132,7 +158,7 @@ def _printable(line: str) -> str:
 
 def _project(experiment: str) -> str:
     """The name of an experiment's project. Trackio makes a file of it, and drops the signs that it does not like."""
-    if re.fullmatch(r"[A-Za-z0-9_-]{1,80}", experiment):
+    if re.fullmatch(r"[A-Za-z0-9_-]{1,80}", experiment) and not experiment.endswith(SUFFIX):
         return experiment
     digest = hashlib.sha256(os.fsencode(experiment)).hexdigest()[:8]
     return f"{re.sub('[^A-Za-z0-9_-]', '-', experiment)[:60]}-{digest}"
@@ -151,14 +177,22 @@ def _stat(path: Path) -> tuple[int, int, int] | None:
     return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
-def _read(run: Run) -> tuple[list[Evaluation], dict[str, Any], datetime]:
-    """The evaluations of a run, by what it can be grouped, and when it began. Raises ClrbenchError for what is no record."""
+def _read(run: Run) -> Curve:
+    """The evaluations of a run, and by what it can be grouped. Raises ClrbenchError for what is no record."""
     record = Record(run.folder)
     try:
         start = datetime.fromtimestamp((run.folder / "config.yaml").stat().st_mtime, UTC)
-        return record.evaluations(), _config(record), start
+        points = [_point(row, start) for row in record.evaluations()]
+        identity = record.config().get("identity") or {}
+        return Curve(points, _config(record), arm_of(run.line.name, identity))
     except OSError as error:
         raise ClrbenchError(str(error)) from None
+
+
+def _point(row: Evaluation, start: datetime) -> Point:
+    told = {**vars(row), **row.metrics}
+    values = {name: told[name] for name in METRICS}
+    return Point(row.iteration, start + timedelta(seconds=row.seconds), values)
 
 
 def _config(record: Record) -> dict[str, Any]:

@@ -1,0 +1,83 @@
+"""What the mirrors use of W&B's and Trackio's clients without a promise: each test says what a new version has changed."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from clrbench.tracking import unofficial
+
+needs_trackio = pytest.mark.skipif(importlib.util.find_spec("trackio") is None, reason="Trackio is not installed")
+needs_workspaces = pytest.mark.skipif(
+    importlib.util.find_spec("wandb_workspaces") is None, reason="wandb-workspaces is not installed"
+)
+ROWS = """
+import datetime, sys
+from clrbench.tracking import unofficial
+moment = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+for _ in range(2):
+    unofficial.log_rows("project", "run", [{"x": 1.0}, {"x": 2.0}], [40, 80], [moment, moment], {"_Group": "fixed"})
+from trackio import Api
+(run,) = Api().runs("project")
+assert (run.id, run.name, run.config["_Group"]) == ("run", "run", "fixed"), (run, run.config)
+from trackio.sqlite_storage import SQLiteStorage
+logs = SQLiteStorage.get_logs("project", "run", run_id="run")
+assert [(row["step"], row["x"], row["timestamp"][:10]) for row in logs] == [(40, 1.0, "2026-01-01"), (80, 2.0, "2026-01-01")]
+assert run.delete() and not list(Api().runs("project"))
+assert hasattr(unofficial.trackio_application(), "add_middleware")
+"""
+
+
+def would_sync(folder: Path) -> str:
+    """What `wandb sync` would do with the folder of a run."""
+    command = [sys.executable, "-m", "wandb", "sync", "--dry-run", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+    return done.stdout + done.stderr
+
+
+@needs_trackio
+def test_trackio_takes_rows_of_another_time_once_and_gives_them_back(tmp_path: Path) -> None:
+    environment = os.environ | {"TRACKIO_DIR": str(tmp_path), "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run([sys.executable, "-c", ROWS], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_wandbs_client_knows_the_settings_that_it_marks_as_its_own() -> None:
+    import wandb
+
+    settings = unofficial.quiet_settings() | unofficial.impatient_settings()
+    known = wandb.Settings(**settings)
+    assert {name: getattr(known, name) for name in settings} == settings
+
+
+def test_wandbs_client_names_its_logs_so_and_heeds_the_note_of_an_upload(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import wandb
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    wandb.init(mode="offline", dir=tmp_path, id="one", settings=wandb.Settings(silent=True, console="off")).finish()
+    log = unofficial.latest_log(tmp_path)
+    assert log is not None
+    assert unofficial.is_offline(log)
+    assert not unofficial.is_uploaded(log)
+    assert "Would sync 1 run" in would_sync(log.parent)
+    unofficial.mark_uploaded(log)
+    assert unofficial.is_uploaded(log)
+    assert "Would sync" not in would_sync(log.parent)
+
+
+@needs_workspaces
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:wandb_workspaces")
+def test_a_wandb_workspace_is_saved_under_the_name_and_in_the_place_that_it_is_given() -> None:
+    import wandb_workspaces.workspaces as ws
+
+    made = ws.Workspace(entity="e", project="p")
+    unofficial.name_workspace(made, "mine")
+    unofficial.replace_workspace(made, SimpleNamespace(_internal_id="7"))
+    view = made._to_model()
+    assert (view.name, view.id) == ("nw-mine-v", "7")
