@@ -9,8 +9,8 @@ config.register()
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
-def main(composed: DictConfig) -> str | None:
-    """Carry out the run that the command line describes; returns the folder of its record."""
+def main(composed: DictConfig) -> float | None:
+    """Carry out the run that the command line describes; returns its value, for a sweeper that optimises."""
     return cli.run_one(composed)
 
 

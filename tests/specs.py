@@ -11,7 +11,7 @@ from clrbench import config
 from clrbench.config import checked
 from clrbench.data.images import Images, ImageSet
 from clrbench.data.load import LoadedSet
-from clrbench.range_test.measure import open_bounds, wants_measured_bounds
+from clrbench.range_test.measure import wants_measured_bounds, with_ramp_bounds
 from clrbench.spec import RunSpec, resolve
 
 ROOT = Path(__file__).parents[1]
@@ -24,7 +24,7 @@ def composed(*overrides: str) -> DictConfig:
     """The configuration; bounds that a range test would find are left open."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
         made = compose("config", list(overrides))
-    return open_bounds(made) if wants_measured_bounds(made) else made
+    return with_ramp_bounds(made) if wants_measured_bounds(made) else made
 
 
 def images(count: int, side: int = 2) -> ImageSet:

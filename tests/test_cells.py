@@ -2,7 +2,6 @@
 
 import dataclasses
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -21,13 +20,14 @@ from rich.console import Console
 from clrbench import store
 from clrbench.analysis.runs import OWN, arms_of, run_of
 from clrbench.claim import claimed, lock_path
-from clrbench.config import PathNames
+from clrbench.config import Config, PathNames, checked
 from clrbench.schema import SCHEMA
 from clrbench.store import CHECKPOINT, PROGRESS, Evaluation, Record, Result, run_folder
 from clrbench.sweep.cells import Cell, state_of
-from clrbench.sweep.index import CellIndex
 from clrbench.sweep.invalid import invalid_record, remove_invalid, write_invalid
+from clrbench.sweep.job import JOB, Job
 from clrbench.sweep.plan import Pace, hours_left, iterations_left, pace, plan_table, seeds_warning
+from clrbench.sweep.planner import Planner
 
 RESULT = Result(
     run_id="r", name="a", experiment="e", data="digits", model="small_cnn", policy="fixed", seed=1, status="finished",
@@ -49,6 +49,7 @@ def make_cell(tmp_path: Path) -> MakeCell:
             "e1",
             100,
             error,
+            job=Job(Config(), (), "r"),
         )
 
     return make
@@ -204,28 +205,14 @@ def test_planning_starts_nothing_and_writes_nothing_but_its_cache(tmp_path: Path
     assert [path.name for path in (tmp_path / "outputs").iterdir()] == ["cache"]
 
 
-def test_a_plan_composes_nothing_anew_because_of_a_new_file_in_the_working_directory(tmp_path: Path) -> None:
-    folders = [f"paths.results={tmp_path}/results", f"paths.outputs={tmp_path}/outputs"]
-    for name in ("before", "behind"):
-        (tmp_path / name).touch()
-        command = [sys.executable, ROOT / "train.py", "-m", "seed=1,2", "hydra.sweeper.plan_only=true", *folders]
-        subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert len(list((tmp_path / "outputs" / "cache").glob("cells-*.json"))) == 1
-
-
-# The index
+# The planner
 
 
 @pytest.fixture
-def make_index(tmp_path: Path) -> Callable[..., CellIndex]:
-    confs = [tmp_path / "conf", tmp_path / "mine"]
-    for conf in confs:
-        conf.mkdir()
-        (conf / "config.yaml").write_text("seed: 1\n")
-
-    def make(compose: Callable[[Sequence[str]], DictConfig]) -> CellIndex:
+def make_planner(tmp_path: Path) -> Callable[..., Planner]:
+    def make(compose: Callable[[Sequence[str]], DictConfig]) -> Planner:
         paths = PathNames(str(tmp_path / "data"), str(tmp_path / "results"), str(tmp_path / "outputs"))
-        return CellIndex(compose, paths, confs, print)
+        return Planner(compose, paths, print)
 
     return make
 
@@ -242,71 +229,38 @@ def never(overrides: Sequence[str]) -> DictConfig:
     pytest.fail(f"composed {overrides}")
 
 
-def test_a_second_look_composes_nothing_and_finds_the_same_cells(make_index: Callable[..., CellIndex]) -> None:
-    overrides = [("policy=fixed", "seed=1"), ("policy=exp", "seed=2")]
-    first = make_index(counting([])).cells(overrides)
-    assert [cell.record.folder.name.split("-")[0] for cell in first] == ["fixed", "exp"]
-    assert make_index(never).cells(overrides) == first
-
-
 def test_cells_that_differ_in_the_seed_alone_are_composed_once_and_are_those_composed_one_by_one(
-    make_index: Callable[..., CellIndex], tmp_path: Path
+    make_planner: Callable[..., Planner], tmp_path: Path
 ) -> None:
     overrides = [(f"policy={policy}", f"seed={seed}") for policy in ("fixed", "exp") for seed in (1, 2, 3)]
     calls: list[Sequence[str]] = []
-    together = make_index(counting(calls)).cells(overrides)
+    together = make_planner(counting(calls)).cells(overrides)
     assert [tuple(call) for call in calls] == [overrides[0], overrides[3]]
-    shutil.rmtree(tmp_path / "outputs" / "cache")
-    assert together == [make_index(counting([])).cells([each])[0] for each in overrides]
+    assert together == [make_planner(counting([])).cells([each])[0] for each in overrides]
     assert len({cell.record.folder for cell in together}) == 6
 
 
-def test_what_is_made_of_the_seed_is_composed_for_each(make_index: Callable[..., CellIndex]) -> None:
+def test_what_is_made_of_the_seed_is_composed_for_each(make_planner: Callable[..., Planner]) -> None:
     of_seed = ("policy=fixed", "bounds.base_lr=${seed}")
-    cells = make_index(counting([])).cells([(*of_seed, f"seed={seed}") for seed in (1, 2)])
-    typed = make_index(counting([])).cells([("policy=fixed", f"bounds.base_lr={seed}", f"seed={seed}") for seed in (1, 2)])
+    cells = make_planner(counting([])).cells([(*of_seed, f"seed={seed}") for seed in (1, 2)])
+    typed = make_planner(counting([])).cells([("policy=fixed", f"bounds.base_lr={seed}", f"seed={seed}") for seed in (1, 2)])
     assert [cell.record for cell in cells] == [cell.record for cell in typed]
 
 
-@pytest.mark.parametrize("conf", ["conf", "mine"])
-def test_a_changed_configuration_file_makes_it_compose_anew(
-    make_index: Callable[..., CellIndex], tmp_path: Path, conf: str
-) -> None:
-    make_index(counting([])).cells([("policy=fixed",)])
-    (tmp_path / conf / "config.yaml").write_text("seed: 22\n")
-    calls: list[Sequence[str]] = []
-    make_index(counting(calls)).cells([("policy=fixed",)])
-    assert len(calls) == 1
-
-
-def test_changed_data_lead_to_another_cell(make_index: Callable[..., CellIndex], tmp_path: Path) -> None:
+def test_changed_data_lead_to_another_cell(make_planner: Callable[..., Planner], tmp_path: Path) -> None:
     overrides = [("data=npz", f"data.path={tmp_path}/images.npz", "data.batch_size=10", "policy=fixed")]
     names = []
     for images in (80, 90):
         pixels, labels = np.zeros((images, 8, 8), np.uint8), np.arange(images) % 2
         np.savez(tmp_path / "images.npz", x_train=pixels, y_train=labels, x_test=pixels, y_test=labels)
-        (cell,) = make_index(counting([])).cells(overrides)
+        (cell,) = make_planner(counting([])).cells(overrides)
         assert cell.error is None
         names.append(cell.record.folder.name)
     assert names[0] != names[1]
 
 
-def test_a_damaged_index_and_one_that_cannot_be_written_are_no_obstacle(
-    make_index: Callable[..., CellIndex], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = make_index(counting([])).cells([("policy=fixed",)])
-    (index,) = (tmp_path / "outputs" / "cache").glob("cells-*.json")
-    index.write_text("{")
-
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("clrbench.sweep.index.write_text", full)
-    assert make_index(counting([])).cells([("policy=fixed",)]) == first
-
-
-def test_a_bad_cell_has_its_reason_and_the_others_are_found(make_index: Callable[..., CellIndex]) -> None:
-    good, bad, worse = make_index(counting([])).cells(
+def test_a_bad_cell_has_its_reason_and_the_others_are_found(make_planner: Callable[..., Planner]) -> None:
+    good, bad, worse = make_planner(counting([])).cells(
         [("policy=fixed",), ("experiment=quick", "policy=fixed", "policy.step_size=3"), ("data.batch_size=5000",)]
     )
     assert good.error is None
@@ -347,15 +301,18 @@ def test_an_invalid_record_has_no_row_in_tables_and_is_never_published(make_cell
 
 
 class Launcher:
-    """Carries out cells at once. A cell named in `deadly` takes the process of all that were launched with it along."""
+    """Carries out cells at once. A cell named in `deadly` takes the process of all that were launched with it along.
 
-    def __init__(self, cells: Sequence[Cell], deadly: str = "", raising: str = "") -> None:
-        self._cells = {cell.overrides: cell for cell in cells}
-        self._deadly, self._raising = deadly, raising
+    raising: ends with an error; idle: comes back without a result.
+    """
+
+    def __init__(self, cells: Sequence[Cell], deadly: str = "", raising: str = "", idle: str = "") -> None:
+        self._cells = {f"{JOB}={cell.work / 'job.json'}": cell for cell in cells}
+        self._deadly, self._raising, self._idle = deadly, raising, idle
         self.launched: list[list[str]] = []
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        cells = [self._cells[tuple(overrides)] for overrides in job_overrides]
+        cells = [self._cells[job] for (job,) in job_overrides]
         self.launched.append([cell.record.folder.name for cell in cells])
         if self._deadly in self.launched[-1]:
             for cell in cells:
@@ -365,9 +322,16 @@ class Launcher:
 
     def _returned(self, cell: Cell) -> JobReturn:
         if cell.record.folder.name == self._raising:
-            return JobReturn(status=JobStatus.FAILED, _return_value=ValueError("no such thing"))
-        end(cell)
-        return JobReturn(status=JobStatus.COMPLETED, _return_value=None)
+            return returned(JobStatus.FAILED, ValueError("no such thing"))
+        if cell.record.folder.name != self._idle:
+            end(cell)
+        return returned(JobStatus.COMPLETED, None)
+
+
+def returned(status: JobStatus, value: object) -> JobReturn:
+    made = JobReturn(status=status)
+    made.return_value = value
+    return made
 
 
 def swept(cells: Sequence[Cell], launcher: Any) -> Any:
@@ -400,6 +364,19 @@ def test_a_cell_that_takes_its_process_down_is_given_up_and_takes_no_other_with_
     assert not lock_path(cells[1].work).exists()
 
 
+def test_a_cell_that_comes_back_without_a_result_is_not_tried_for_ever(make_cell: MakeCell) -> None:
+    cells = [make_cell("a"), make_cell("b")]
+    sweeper = swept(cells, Launcher(cells, idle="b"))
+    assert sweeper._reasons == {cells[1]: "its process came back 3 times without a result"}
+
+
+def test_a_job_is_read_as_it_was_written(tmp_path: Path) -> None:
+    config = checked(composed("experiment=table1", "arm=table1/triangular2", "seed=3"))
+    job = Job(config, ["experiment=table1", "seed=3"], "0123456789")
+    job.write(tmp_path / "job.json")
+    assert Job.read(tmp_path / "job.json") == job
+
+
 def test_a_launcher_that_never_starts_anything_is_not_tried_for_ever(make_cell: MakeCell) -> None:
     class Broken:
         attempts = 0
@@ -430,5 +407,5 @@ def test_an_error_outside_of_a_training_fails_its_cell_alone_and_is_recorded(
     assert "no such thing" in str(result.reason)
     assert not cells[1].invalid.folder.exists()
     failed, last = capsys.readouterr().err.splitlines()
-    assert failed == "failed: policy=a seed=[1]: ValueError('no such thing')"
+    assert failed == "failed: policy=a seed=[1]: ValueError: no such thing"
     assert last.startswith("1 of 2 runs failed")

@@ -25,7 +25,7 @@ from clrbench.range_test.measure import Find, Say, measure, ramp_config, to_meas
 from clrbench.range_test.records import RANGE_TEST, Measured, judged
 from clrbench.store import Record
 from clrbench.sweep.cells import Cell
-from clrbench.sweep.index import CellIndex
+from clrbench.sweep.planner import Planner
 from clrbench.training import run as running
 from clrbench.training.console import Console
 
@@ -149,8 +149,7 @@ def test_a_sweep_measures_once_before_its_cells_have_names_and_a_plan_measures_n
     paths = config.PathNames(data="data", results=f"{tmp_path}/results", outputs=f"{tmp_path}/outputs")
 
     def cells(find: Find) -> list[Cell]:
-        index = CellIndex(lambda chosen: asked(tmp_path, *chosen), paths, [ROOT / "conf"], print, find_bounds=find)
-        return index.cells(overrides)
+        return Planner(lambda chosen: asked(tmp_path, *chosen), paths, print, find_bounds=find).cells(overrides)
 
     assert all("not measured yet" in str(cell.error) for cell in cells(look_up))
     assert list((tmp_path / "results").glob("runs/*/*/result.json")) == []

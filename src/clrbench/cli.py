@@ -1,5 +1,7 @@
 """The command line around Hydra: one line for an error, a table behind a sweep, an exit code that tells."""
 
+import contextlib
+import math
 import multiprocessing
 import os
 import shlex
@@ -25,6 +27,7 @@ from clrbench.complaints import in_one_line
 from clrbench.errors import ClrbenchError
 from clrbench.policies import check_policy
 from clrbench.range_test.measure import wants_measured_bounds, with_measured_bounds
+from clrbench.sweep.job import JOB, Job
 from clrbench.sweep.orphans import end_with_parent
 
 
@@ -89,47 +92,62 @@ def _complain(line: str) -> None:
     print(f"error: {line}", file=sys.stderr)
 
 
-def run_one(composed: DictConfig) -> str | None:
-    """Carry out the one run of a command and say how it ended, or one run of a sweep, which watches the records itself.
+def run_one(composed: DictConfig) -> float | None:
+    """Carry out a run and return its value, for a sweeper that optimises; the worst one there is for a run that diverged.
 
-    Alone, the process ends with 1 after an error; in a sweep, the reason is returned.
+    composed: a configuration, or the job that the suite's own sweep hands over, which watches the records itself; there,
+    None is returned for a run that another process holds. Raises ClrbenchError for a run that failed.
     """
-    sweeping = HydraConfig.get().mode == RunMode.MULTIRUN
-    if sweeping:
+    if HydraConfig.get().mode == RunMode.MULTIRUN:
         end_with_parent()
         # joblib puts a way of its own in the place of the platform's, and with that no DataLoader can start its processes.
         multiprocessing.set_start_method(multiprocessing.get_all_start_methods()[0], force=True)
+    if JOB in composed:
+        job = Job.read(Path(composed[JOB]))
+        with contextlib.suppress(HeldElsewhereError):  # the sweep waits for the process that holds the run
+            return _run(job.config, job.overrides, job.run_id, silent=True)
+        return None
+    overrides = list(HydraConfig.get().overrides.task)
     try:
-        reason = _run_one(composed, sweeping)
+        return _run(_bound(composed), overrides)
     except (ClrbenchError, OSError) as error:
-        reason = " ".join(str(error).split())
-    if reason is not None and not sweeping:
-        _stop(reason)
-    return reason
+        if HydraConfig.get().mode == RunMode.RUN:
+            _stop(" ".join(str(error).split()))
+        _record_invalid(composed, overrides, error)
+        raise
 
 
-def _run_one(composed: DictConfig, sweeping: bool) -> str | None:
+def _bound(composed: DictConfig) -> config.Config:
+    """A composed configuration with its bounds, measured where it leaves them to the range test."""
     if wants_measured_bounds(composed):
         from clrbench.range_test.carry import carry_out
 
-        # Of its bounds a sweep has said all, once, before its runs.
-        composed = with_measured_bounds(composed, carry_out, (lambda _: None) if sweeping else print)
-    checked = config.checked(composed)
-    check_policy(checked)
+        composed = with_measured_bounds(composed, carry_out, print)
+    bound = config.checked(composed)
+    check_policy(bound)
+    return bound
+
+
+def _run(bound: config.Config, overrides: Sequence[str], planned: str | None = None, silent: bool = False) -> float:
     # Only now, for these take seconds to import.
     from clrbench.training.lean import Console, train
 
-    console = Console(silent=sweeping)
-    try:
-        result, record = train(checked, console, list(HydraConfig.get().overrides.task))
-    except HeldElsewhereError:
-        if sweeping:
-            return None  # the sweep waits for the process that holds the run
-        raise
+    console = Console(silent)
+    result, record = train(bound, console, overrides, planned)
     if result.status == store.FAILED:
-        return result.reason
+        raise ClrbenchError(result.reason)
     console.say(_ending(result, record.folder))
-    return None
+    worst = -math.inf if result.mode == "max" else math.inf
+    return worst if result.value is None else result.value
+
+
+def _record_invalid(composed: DictConfig, overrides: Sequence[str], error: Exception) -> None:
+    """Leave a record of a run of another sweeper that could not even start."""
+    from clrbench.sweep.invalid import invalid_record, write_invalid
+
+    with contextlib.suppress(OSError):  # a full disk may be the very reason
+        record = invalid_record(Path(composed.paths.results), composed.experiment, overrides)
+        write_invalid(record, overrides, " ".join(str(error).split()))
 
 
 def measure_bounds(composed: DictConfig) -> None:

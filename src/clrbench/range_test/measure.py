@@ -47,7 +47,7 @@ def with_measured_bounds(composed: DictConfig, find: Find, say: Say) -> DictConf
 
 def to_measure(composed: DictConfig) -> Config:
     """What a range test needs of a composed configuration. Raises ConfigError for settings that cannot be run."""
-    config = checked(open_bounds(composed))
+    config = checked(with_ramp_bounds(composed))
     _check_range(config.range_test)
     return config
 
@@ -96,9 +96,9 @@ def rounded(rate: float) -> float:
     return float(f"{rate:.{_DIGITS}g}")
 
 
-def open_bounds(composed: DictConfig) -> DictConfig:
-    """`composed` with bounds that stand for those not known yet, so that all else of it can be read."""
-    return _with_bounds(composed, 0.0, 1.0, RANGE_TEST)
+def with_ramp_bounds(composed: DictConfig) -> DictConfig:
+    """`composed` with the ends of the ramp for bounds: those that its range test trains between."""
+    return _with_bounds(composed, composed.range_test.low, composed.range_test.high, RANGE_TEST)
 
 
 def _with_bounds(composed: DictConfig, base_lr: float, max_lr: float, origin: str) -> DictConfig:

@@ -1,15 +1,19 @@
 """The cells of a sweep: which run each set of overrides leads to, and what state it is in."""
 
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from clrbench import store
 from clrbench.claim import is_held
 from clrbench.errors import ClrbenchError
 from clrbench.store import Record, Result
+from clrbench.sweep.job import Job
 
 RUNNING, INTERRUPTED, MISSING, INVALID = "running", "interrupted", "missing", "invalid"
 _NOWHERE = Record(Path())
+_SEED = re.compile(r"seed=(\d+)")
 ENDED = (store.FINISHED, store.DIVERGED)
 
 
@@ -18,6 +22,7 @@ class Cell:
     """One run of a sweep. `error` says why it cannot be run; then all else about it but `invalid` is empty.
 
     invalid: where it is recorded that, and why, it could not be run. task: the names of data and model.
+    job: what a worker is handed.
     """
 
     overrides: tuple[str, ...]
@@ -28,11 +33,18 @@ class Cell:
     iterations: int = 0
     error: str | None = None
     task: tuple[str, str] = ("", "")
+    job: Job | None = field(default=None, compare=False)
 
     @property
     def label(self) -> str:
         """The overrides that tell this cell from others, as they were typed."""
         return " ".join(text for text in self.overrides if not text.startswith(("experiment=", "paths.", "tracking.")))
+
+
+def split_seed(overrides: Sequence[str]) -> tuple[tuple[str, ...], int | None]:
+    """The overrides without the seed, and the seed; None where they set none."""
+    seeds = [int(match[1]) for text in overrides if (match := _SEED.fullmatch(text))]
+    return tuple(text for text in overrides if not _SEED.fullmatch(text)), seeds[-1] if seeds else None
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,7 @@ from rich.table import Table
 from clrbench.environment import host
 from clrbench.errors import ClrbenchError
 from clrbench.store import FINISHED, Result, records
-from clrbench.sweep.cells import Cell, State, state_of
-from clrbench.sweep.loader import split_seed
+from clrbench.sweep.cells import Cell, State, split_seed, state_of
 
 Kind = TypeVar("Kind")
 

@@ -69,7 +69,7 @@ def check_net(net: nn.Module, trainer: Trainer) -> None:
     """Raise ConfigError for a net that normalises over a batch which the processes of a run share, where they cannot do so."""
     if trainer.processes == 1:
         return
-    layers = [layer for layer in net.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
+    layers = [layer for layer in net.modules() if isinstance(layer, _SYNCHRONISED)]
     if any(type(layer) not in _SYNCHRONISED for layer in layers):
         raise ConfigError(
             f"trainer.devices: {type(net).__name__} normalises over a whole batch in Caffe's way: take one device"

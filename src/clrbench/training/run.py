@@ -21,7 +21,7 @@ from clrbench.callback import CyclicLR
 from clrbench.claim import Claim, HeldElsewhereError, claimed, refuse_if_held
 from clrbench.config import Config
 from clrbench.data.load import load
-from clrbench.errors import ClrbenchError
+from clrbench.errors import ClrbenchError, DataError
 from clrbench.files import replacing
 from clrbench.spec import RunSpec, resolve
 from clrbench.store import CHECKPOINT, PROGRESS, Evaluation, Record, Result
@@ -89,15 +89,15 @@ class Run:
         return self.work / "weights.pt"
 
 
-def train(config: Config, console: Console, overrides: Sequence[str] = ()) -> tuple[Result, Record]:
+def train(config: Config, console: Console, overrides: Sequence[str] = (), planned: str | None = None) -> tuple[Result, Record]:
     """Carry out the run that `config` describes, or return its record if it was carried out before.
 
-    overrides: what was typed to compose `config`, for the record.
+    overrides: what was typed to compose `config`, for the record. planned: the id that the run was planned with.
 
     An interrupted run goes on from its last evaluation. Raises ClrbenchError for what cannot be run, before anything is
     written; an error in the midst of training is recorded as `failed`, with its traceback in the run's log.
     """
-    run = Run.of(resolve(config, load(config.data, config.paths, console.say)))
+    run = Run.of(_resolved(config, console, planned))
     result = run.ended()
     if result is not None and agents_run_id():
         mirror_ended(run.record, result, config.tracking, run.work, console.say)
@@ -110,12 +110,23 @@ def train(config: Config, console: Console, overrides: Sequence[str] = ()) -> tu
     return result, run.record
 
 
+def _resolved(config: Config, console: Console, planned: str | None) -> RunSpec:
+    """The run with its data at hand. Raises DataError where these are no longer those that it was planned with."""
+    spec = resolve(config, load(config.data, config.paths, console.say))
+    if planned not in (None, spec.run_id):
+        raise DataError(
+            f"data={config.data.name}: its images, or a file that a setting names, are not those that the run was planned "
+            "with: they changed meanwhile, or are drawn at random each time they are read; make them the same each time"
+        )
+    return spec
+
+
 def _with_processes(run: Run, console: Console, overrides: Sequence[str]) -> Result:
     config = run.spec.config
     if config.trainer.nodes == 1:
         refuse_if_held(run.work)
     try:
-        processes.start(config.trainer, _one_of_several, config, console.silent, list(overrides))
+        processes.start(config.trainer, _one_of_several, config, console.silent, list(overrides), run.spec.run_id)
     except ClrbenchError:
         # The first process records what goes wrong in training; what keeps processes from training has no record.
         if (result := run.record.result()) is None or result.status != store.FAILED:
@@ -126,11 +137,11 @@ def _with_processes(run: Run, console: Console, overrides: Sequence[str]) -> Res
     return result
 
 
-def _one_of_several(config: Config, silent: bool, overrides: Sequence[str]) -> None:
+def _one_of_several(config: Config, silent: bool, overrides: Sequence[str], planned: str) -> None:
     """What each process of a run does: all of them train, the first one keeps the record and talks."""
     is_first = Place.of(config.trainer).is_first
     console = Console(silent or not is_first)
-    run = Run.of(resolve(config, load(config.data, config.paths, console.say)))
+    run = Run.of(_resolved(config, console, planned))
     if not is_first:
         _follow(run, console)
     else:

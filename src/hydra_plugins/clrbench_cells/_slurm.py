@@ -131,4 +131,6 @@ def _returned(job: Any) -> JobReturn:
 
 
 def _failed(reason: str) -> JobReturn:
-    return JobReturn(status=JobStatus.FAILED, _return_value=ClrbenchError(reason))
+    returned = JobReturn(status=JobStatus.FAILED)
+    returned.return_value = ClrbenchError(reason)
+    return returned

@@ -1,6 +1,7 @@
 """The sweeper: carries out the cells of a sweep that are left, with any of Hydra's launchers, and ends with their table."""
 
 import contextlib
+import itertools
 import os
 import signal
 import sys
@@ -9,9 +10,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.utils import JobStatus
+from hydra.core.override_parser.types import Override
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn
+from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.console import Console
@@ -19,37 +22,39 @@ from rich.markup import escape
 
 from clrbench.claim import clear_claim
 from clrbench.config import PathNames
-from clrbench.errors import ClrbenchError
+from clrbench.errors import ClrbenchError, ConfigError
 from clrbench.range_test.carry import carry_out, look_up
 from clrbench.sweep.cells import RUNNING, Cell, State, state_of
-from clrbench.sweep.index import CellIndex
 from clrbench.sweep.invalid import remove_invalid, write_invalid
-from clrbench.sweep.loader import SweepLoader
+from clrbench.sweep.job import JOB, JobLoader
 from clrbench.sweep.plan import pace, plan_table, seeds_warning
+from clrbench.sweep.planner import Planner
 from clrbench.sweep.watch import Watch
 
 ATTEMPTS = 3
 _EVERY = 0.5
 
 
-class CellSweeper(BasicSweeper):
-    """Hydra's basic sweeper, made idempotent: what has ended is not run again, and what another sweep runs is waited for.
+class CellSweeper(Sweeper):
+    """Carries out all combinations, but none twice: what has ended is not run again, what another sweep runs is waited for.
 
-    plan_only: list the cells with their state and start nothing.
+    params: what is swept, {key: values}, before what is typed. plan_only: list the cells with their state and start nothing.
     """
 
     def __init__(self, params: dict[str, str] | None = None, plan_only: bool = False) -> None:
-        super().__init__(max_batch_size=None, params=params)
-        self._plan_only = plan_only
+        self._params, self._plan_only = params or {}, plan_only
         self._console = Console(highlight=False, soft_wrap=True)
         self._attempts: Counter[Cell] = Counter()
         self._reasons: dict[Cell, str] = {}
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Make the launcher, and for it and its workers a loader that does nothing twice."""
-        loader = SweepLoader(hydra_context.config_loader.get_search_path())
-        context = HydraContext(loader, hydra_context.callbacks)
-        super().setup(hydra_context=context, task_function=task_function, config=config)
+        """Make the launcher; it and its workers get jobs in place of overrides, and compose nothing."""
+        self.hydra_context, self.config = hydra_context, config
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=HydraContext(JobLoader(hydra_context.config_loader), hydra_context.callbacks),
+            task_function=task_function,
+            config=config,
+        )
 
     def sweep(self, arguments: list[str]) -> None:
         """Carry out the cells that the command line spans; the process ends with 1 if any of them failed."""
@@ -69,22 +74,17 @@ class CellSweeper(BasicSweeper):
         assert self.hydra_context is not None
         assert self.config is not None
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
-        (all_overrides,) = self.split_arguments(parser.parse_overrides([*self._parse_config(), *arguments]), None)
+        params = [f"{key}={values}" for key, values in self._params.items()]
+        all_overrides = combinations(parser.parse_overrides([*params, *arguments]))
         find_bounds = look_up if self._plan_only else carry_out
-        confs = [path for path in self._confs.values() if path.is_dir()]
-        index = CellIndex(self._compose, self._paths, confs, self._say, self.config.experiment, find_bounds)
-        return index.cells(all_overrides)
-
-    @property
-    def _confs(self) -> dict[str, Path]:
-        """The folders of configuration files: the suite's, `main`, and what --config-dir names, `command-line`."""
-        assert self.config is not None
-        # What the code itself registers has no path, which would mean the working directory.
-        return {source.provider: Path(source.path) for source in self.config.hydra.runtime.config_sources if source.path}
+        planner = Planner(self._compose, self._paths, self._say, self.config.experiment, find_bounds)
+        return planner.cells(all_overrides)
 
     @property
     def _conf(self) -> Path:
-        return self._confs["main"]
+        """The folder of the suite's configurations, which is not what --config-dir names."""
+        assert self.config is not None
+        return next(Path(source.path) for source in self.config.hydra.runtime.config_sources if source.provider == "main")
 
     @property
     def _paths(self) -> PathNames:
@@ -126,27 +126,31 @@ class CellSweeper(BasicSweeper):
         """Run `cells`, and note of those that failed why; False if nothing came of it."""
         assert self.launcher is not None
         try:
-            returns = self.launcher.launch([list(cell.overrides) for cell in cells], initial_job_idx=0)
+            returns = self.launcher.launch([[f"{JOB}={_written(cell)}"] for cell in cells], initial_job_idx=0)
         except ClrbenchError:
             raise  # the launcher's own: no attempt of any cell
         except Exception as error:
-            self._note_loss(cells, " ".join(str(error).split())[:200])
+            self._note_loss(cells, f"{type(error).__name__}: {' '.join(str(error).split())}"[:200])
             return True
         for cell, returned in zip(cells, returns, strict=True):
-            failed = returned.status == JobStatus.FAILED
-            reason = repr(returned._return_value) if failed else returned.return_value
-            if reason:
-                self._reasons[cell] = str(reason)
+            if reason := _reason(returned):
+                self._reasons[cell] = reason
+            elif self._is_left(cell) and state_of(cell).status != RUNNING:
+                self._count(cell, f"its process came back {ATTEMPTS} times without a result")
         return any(not self._is_left(cell) for cell in cells)
+
+    def _count(self, cell: Cell, reason: str) -> None:
+        """Count an attempt; after the last one the cell has failed, for no sweep shall go on for ever."""
+        self._attempts[cell] += 1
+        if self._attempts[cell] == ATTEMPTS:
+            self._reasons[cell] = reason
 
     def _note_loss(self, cells: Sequence[Cell], error: str) -> None:
         """Count an attempt of the cells that were under way when a process was killed, else of all: they cannot start."""
         self._say(f"a process of the sweep was lost; going on with what is left ({error})")
         lost = [cell for cell in cells if clear_claim(cell.work)]
         for cell in lost or cells:
-            self._attempts[cell] += 1
-            if self._attempts[cell] == ATTEMPTS:
-                self._reasons[cell] = f"its process was lost {ATTEMPTS} times, by a kill or for want of memory: {error}"
+            self._count(cell, f"its process was lost {ATTEMPTS} times, by a kill or for want of memory: {error}")
 
     def _conclude(self, cells: Sequence[Cell]) -> None:
         from clrbench.analysis.runs import OWN, run_of
@@ -173,6 +177,39 @@ class CellSweeper(BasicSweeper):
                 file=sys.stderr,
             )
             sys.exit(1)
+
+
+def combinations(overrides: Sequence[Override]) -> list[list[str]]:
+    """All combinations of what the overrides sweep over; of two that set one key the later counts."""
+    choices: dict[str, list[str]] = {}
+    for override in overrides:
+        key = override.get_key_element()
+        if not override.is_sweep_override():
+            choices[key] = [f"{key}={override.get_value_element_as_str()}"]
+        elif override.is_discrete_sweep():
+            choices[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+        else:
+            raise ConfigError(f"{override.input_line}: an interval has no end of values: list those that you want, {key}=1,2,3")
+    return [list(combination) for combination in itertools.product(*choices.values())]
+
+
+def _written(cell: Cell) -> Path:
+    """Where the job of a cell is written down for its worker."""
+    assert cell.job is not None
+    path = cell.work / "job.json"
+    cell.job.write(path)
+    return path
+
+
+def _reason(returned: JobReturn) -> str | None:
+    """Why a job failed, None where it did not."""
+    try:
+        _ = returned.return_value
+    except ClrbenchError as error:
+        return " ".join(str(error).split())
+    except Exception as error:
+        return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return None
 
 
 def _record_failure(cell: Cell, state: State, reason: str) -> None:

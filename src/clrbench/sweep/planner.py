@@ -1,0 +1,103 @@
+"""From overrides to cells: the one place where the configurations of a sweep are composed, once an arm."""
+
+import dataclasses
+import json
+import re
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from clrbench.complaints import Compose, in_one_line
+from clrbench.config import Config, Data, PathNames, checked
+from clrbench.data.load import load
+from clrbench.errors import ClrbenchError
+from clrbench.policies import check_policy
+from clrbench.range_test.carry import look_up
+from clrbench.range_test.measure import Find, with_measured_bounds
+from clrbench.spec import RunSpec, resolve
+from clrbench.store import Record, run_folder
+from clrbench.sweep.cells import Cell, split_seed
+from clrbench.sweep.invalid import invalid_record
+from clrbench.sweep.job import Job
+
+_MADE_OF_SEED = re.compile(r"\$\{[^}]*seed")
+
+
+class Planner:
+    """Finds the cells of overrides; `find_bounds` carries out the range test of those that leave their bounds to it.
+
+    Composing takes a tenth of a second. So the cells that differ in the seed alone are composed once; bounds, lengths and
+    seed are bound afterwards.
+    """
+
+    def __init__(
+        self,
+        compose: Compose,
+        paths: PathNames,
+        say: Callable[[str], None],
+        experiment: str = "adhoc",
+        find_bounds: Find = look_up,
+    ) -> None:
+        self._compose, self._paths, self._say, self._experiment = compose, paths, say, experiment
+        self._find_bounds = find_bounds
+        self._said: set[str] = set()
+        self._configs: dict[tuple[str, ...], Config] = {}
+        self._load = cache(lambda section: load(Data(**json.loads(section)), paths, self._say_once))
+
+    def cells(self, all_overrides: Sequence[Sequence[str]]) -> list[Cell]:
+        """The cell of each set of overrides; one that cannot be run has the reason in `error`."""
+        return [self._cell(tuple(overrides)) for overrides in all_overrides]
+
+    def _cell(self, overrides: tuple[str, ...]) -> Cell:
+        try:
+            spec = self._spec(overrides)
+        except (ClrbenchError, OSError) as error:
+            return self._invalid(overrides, " ".join(str(error).split()))
+        except (HydraException, OmegaConfBaseException) as error:
+            return self._invalid(overrides, in_one_line(error, overrides, self._compose))
+        config = spec.config
+        folder = (config.experiment, spec.name)
+        return Cell(
+            overrides,
+            invalid_record(Path(self._paths.results), config.experiment, overrides),
+            Record(run_folder(Path(self._paths.results), *folder)),
+            run_folder(Path(self._paths.outputs), *folder),
+            spec.step_id,
+            spec.iterations,
+            task=(config.data.name, config.model.name),
+            job=Job(config, overrides, spec.run_id),
+        )
+
+    def _invalid(self, overrides: tuple[str, ...], reason: str) -> Cell:
+        chosen = [text.partition("=")[2] for text in overrides if text.startswith("experiment=")]
+        experiment = chosen[-1] if chosen else self._experiment
+        return Cell(overrides, invalid_record(Path(self._paths.results), experiment, overrides), error=reason)
+
+    def _spec(self, overrides: tuple[str, ...]) -> RunSpec:
+        config = self._config(overrides)
+        spec = resolve(config, self._load(json.dumps(dataclasses.asdict(config.data), sort_keys=True)))
+        if spec.warning:
+            self._say_once(spec.warning)
+        return spec
+
+    def _config(self, overrides: tuple[str, ...]) -> Config:
+        """The configuration with its seed; composed anew for each seed only where a value is made of it."""
+        others, seed = split_seed(overrides)
+        if seed is not None and others in self._configs:
+            return dataclasses.replace(self._configs[others], seed=seed)
+        composed = self._compose(overrides)
+        is_of_seed = _MADE_OF_SEED.search(str(OmegaConf.to_container(composed)))
+        config = checked(with_measured_bounds(composed, self._find_bounds, self._say_once))
+        check_policy(config)
+        if not is_of_seed:
+            self._configs[others] = config
+        return config
+
+    def _say_once(self, line: str) -> None:
+        if line not in self._said:
+            self._said.add(line)
+            self._say(line)
