@@ -107,38 +107,48 @@ class Driver:
 
     def _set_rates(self, groups: Groups) -> None:
         at = self.iteration - self._first
-        self._written, self._has_tensors = [], False
+        written: list[float | None] = []
+        self._written, self._has_tensors = written, False
         if at >= self._known:
             return  # told before the next step, which may never come
-        columns = self._rates * len(groups) if len(self._rates) == 1 else self._rates
-        for group, rates, share in zip(groups, columns, self.shares, strict=False):
+        for group, rates, share in zip(groups, self._columns, self.shares, strict=False):
             value = rates[at] * group.get("lr_mult", share)
             if isinstance(group["lr"], torch.Tensor):
                 group["lr"].fill_(value)
-                self._has_tensors, value = True, _read(group["lr"])
+                self._has_tensors = True
+                written.append(_read(group["lr"]))
             else:
                 group["lr"] = value
-            self._written.append(value)
+                written.append(value)
 
     def _hold_to_rates(self, seen: Groups, groups: Groups, default: Any) -> None:
         """Set the rates of groups that were added, and of a state that was loaded; refuse a rate that was set by another."""
         at = self.iteration - self._first
         if at >= self._known:
             raise ValueError(self._no_rate())
+        is_held = len(groups) == len(seen) == len(self._written)
         for place, (group, before, written) in enumerate(zip(groups, seen, self._written, strict=False)):
             rate = _read(group["lr"])
+            is_held = is_held and rate is not None and rate == written
             if group is before and rate is not None and rate != written:
                 raise ValueError(
                     f"something else set the rate of parameter group {place} to {rate:g}, where CyclicLR had set {written:g}: "
                     "use one of them (a scheduler beside it? detach() lets the optimizer go)"
                 )
+        if is_held:
+            return
         if len(groups) > len(self.shares):
             self._check_number(groups)
             _part_shared_rates(groups)
             added = range(len(self.shares), len(groups))
             self.shares += [self._added_share(place, groups[place], self._rates[0][at], default) for place in added]
+            self._set_columns()
         self._set_rates(groups)
         seen[:] = groups
+
+    def _set_columns(self) -> None:
+        """For each group the rates that its share is taken of."""
+        self._columns = self._rates * len(self.shares) if len(self._rates) == 1 else self._rates
 
     def _own_shares(self, groups: Groups) -> list[float]:
         own = [1.0 if "lr_mult" in group else float(group["lr"]) for group in groups]
@@ -179,6 +189,7 @@ class Driver:
             impossible |= ahead >= (math.inf if (end := getattr(schedule, "end", None)) is None else end)
         self._known = int(impossible.argmax()) if impossible.any() else _AHEAD
         self._rates: list[list[float]] = table.tolist()
+        self._set_columns()
 
     def _no_rate(self) -> str:
         for schedule in self._schedules:
