@@ -1,6 +1,7 @@
 """The sweeper: carries out the cells of a sweep that are left, with any of Hydra's launchers, and ends with their table."""
 
 import contextlib
+import io
 import itertools
 import os
 import signal
@@ -204,7 +205,8 @@ def _written(cell: Cell) -> Path:
 def _reason(returned: JobReturn) -> str | None:
     """Why a job failed, None where it did not."""
     try:
-        _ = returned.return_value
+        with contextlib.redirect_stderr(io.StringIO()):  # Hydra would say the overrides of the job, which a job has none of
+            _ = returned.return_value
     except ClrbenchError as error:
         return " ".join(str(error).split())
     except Exception as error:
