@@ -76,7 +76,7 @@ $(PEERS): requirements-bench.lock
 	done; [ -n "$$lacking" ] || touch $@
 
 test: $(READY)  ## run the tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lowest: $(READY)  ## run tests with the lowest versions that pyproject.toml admits
 	@$(BIN)/python scripts/lowest.py

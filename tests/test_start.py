@@ -24,8 +24,9 @@ def said_by(code: str, *arguments: str) -> Any:
 
 LEAN = """
 import gc, json, sys
+from clrbench import unofficial
 from clrbench.training import lean, run
-unused = [name for name in lean.UNUSED if name in sys.modules]
+unused = [name for name in unofficial.UNUSED if name in sys.modules]
 import scipy.signal, torchvision
 from lightning_utilities.core import imports
 print(json.dumps({

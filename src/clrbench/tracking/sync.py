@@ -12,12 +12,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from clrbench import unofficial
 from clrbench.analysis.runs import OWN, recorded_schedule
 from clrbench.claim import is_held
 from clrbench.config import Tracking
 from clrbench.errors import ClrbenchError
 from clrbench.store import Record, records, run_folder
-from clrbench.tracking import unofficial
 from clrbench.tracking import wandb as mirror
 from clrbench.tracking.judgement import is_judgement, log_judgement
 from clrbench.tracking.tracked_run import TrackedRun

@@ -14,10 +14,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from clrbench import unofficial
 from clrbench.analysis.runs import EVIDENCE, OWN, leaves
 from clrbench.errors import ClrbenchError
 from clrbench.store import Evaluation, Record, records
-from clrbench.tracking import unofficial
 from clrbench.tracking.trackio_arms import SUFFIX, Curve, Point, arm_of, mean
 
 # What is drawn, in this order; the epoch is there to be chosen as x axis. Trackio's own x axis, the step, is the iteration.

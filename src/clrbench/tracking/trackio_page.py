@@ -14,8 +14,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from rich.progress import track
 
+from clrbench import unofficial
 from clrbench.errors import ClrbenchError
-from clrbench.tracking import unofficial
 from clrbench.tracking.trackio import METRICS, Say, TrackioMirror, newest, runs
 
 HOST = "127.0.0.1"

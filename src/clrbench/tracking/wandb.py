@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from clrbench import unofficial
 from clrbench.config import Tracking
 from clrbench.store import FINISHED, Evaluation, Record, Result
-from clrbench.tracking import unofficial
 from clrbench.tracking.tracked_run import TrackedRun
 from clrbench.tracking.wandb_environment import DISABLED, OFFLINE, ONLINE, Say, be_patient, chosen_mode, unheeded
 

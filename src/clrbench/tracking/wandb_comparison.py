@@ -14,13 +14,13 @@ from typing import Any
 
 import polars as pl
 
+from clrbench import unofficial
 from clrbench.analysis.runs import OWN
 from clrbench.analysis.targets import iterations_to_target
 from clrbench.analysis.verdicts import NOT_RUN, Verdict
 from clrbench.errors import ClrbenchError
 from clrbench.report.contents import Contents, Section, origin
 from clrbench.report.tables import to_markdown
-from clrbench.tracking import unofficial
 from clrbench.tracking import wandb as mirror
 from clrbench.tracking.judgement import PICTURE
 from clrbench.tracking.sync import check_account

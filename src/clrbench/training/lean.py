@@ -8,30 +8,7 @@ import contextlib
 import gc
 from collections.abc import Iterator
 
-from lightning_utilities.core import imports
-from lightning_utilities.core.imports import RequirementCache, package_available
-
-# torchmetrics, which Lightning imports, imports these wherever they are installed, for metrics and pictures not used here.
-UNUSED = ("matplotlib", "scipy", "torchvision", "transformers")
-
-
-class _UsedRequirement(RequirementCache):
-    def __bool__(self) -> bool:
-        return not (self.requirement or "").startswith(UNUSED) and super().__bool__()
-
-
-def _used_package_available(name: str) -> bool:
-    return name not in UNUSED and package_available(name)
-
-
-@contextlib.contextmanager
-def _without_unused() -> Iterator[None]:
-    """Let torchmetrics, imported within, find nothing of what it does not need here."""
-    vars(imports).update(RequirementCache=_UsedRequirement, package_available=_used_package_available)
-    try:
-        yield
-    finally:
-        vars(imports).update(RequirementCache=RequirementCache, package_available=package_available)
+from clrbench.unofficial import without_unused
 
 
 @contextlib.contextmanager
@@ -49,7 +26,7 @@ def _uncollected() -> Iterator[None]:
 
 
 with _uncollected():
-    with _without_unused():
+    with without_unused():
         import torchmetrics  # noqa: F401
     from clrbench.training.console import Console
     from clrbench.training.run import train

@@ -14,7 +14,6 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
-from pytorch_lightning.profilers import PassThroughProfiler
 
 from clrbench import environment, store
 from clrbench.callback import CyclicLR
@@ -37,6 +36,7 @@ from clrbench.training.feed import evaluated, stream
 from clrbench.training.module import Classifier
 from clrbench.training.quiet import quiet
 from clrbench.training.recorder import OnEvaluation, Recorder
+from clrbench.unofficial import no_profiler
 
 _DEFAULT_THREADS = torch.get_num_threads()
 PRECISIONS: dict[str, Any] = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
@@ -251,16 +251,6 @@ def _on_evaluation(run: Run, claim: Claim, mirror: WandbMirror, rows: list[Evalu
     mirror.evaluations(rows)
 
 
-class _Unprofiled(PassThroughProfiler):
-    """Lightning opens a context around every hook of every callback, forty a step: here always the same one."""
-
-    _NOTHING = contextlib.nullcontext()
-
-    def profile(self, action_name: str) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
-        """No context."""
-        return self._NOTHING
-
-
 def trainer(spec: RunSpec, module: Classifier, callbacks: list[pl.Callback]) -> pl.Trainer:
     """Lightning's trainer for a run, without what the suite does itself; the whole run is one of Lightning's epochs."""
     settings = spec.config.trainer
@@ -274,7 +264,7 @@ def trainer(spec: RunSpec, module: Classifier, callbacks: list[pl.Callback]) -> 
         max_steps=spec.iterations,
         max_epochs=-1,
         callbacks=callbacks,
-        profiler=_Unprofiled(),
+        profiler=no_profiler(),
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,

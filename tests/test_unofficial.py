@@ -1,4 +1,4 @@
-"""What the mirrors use of W&B's and Trackio's clients without a promise: each test says what a new version has changed."""
+"""What the suite uses of libraries without a promise: each test says what a new version has changed."""
 
 import importlib.util
 import os
@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from clrbench.tracking import unofficial
+from clrbench import unofficial
 
 needs_trackio = pytest.mark.skipif(importlib.util.find_spec("trackio") is None, reason="Trackio is not installed")
 needs_workspaces = pytest.mark.skipif(
@@ -17,7 +17,7 @@ needs_workspaces = pytest.mark.skipif(
 )
 ROWS = """
 import datetime, sys
-from clrbench.tracking import unofficial
+from clrbench import unofficial
 moment = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 for _ in range(2):
     unofficial.log_rows("project", "run", [{"x": 1.0}, {"x": 2.0}], [40, 80], [moment, moment], {"_Group": "fixed"})
@@ -81,3 +81,28 @@ def test_a_wandb_workspace_is_saved_under_the_name_and_in_the_place_that_it_is_g
     unofficial.replace_workspace(made, SimpleNamespace(_internal_id="7"))
     view = made._to_model()
     assert (view.name, view.id) == ("nw-mine-v", "7")
+
+
+def test_lightning_asks_the_profiler_for_a_context_around_each_hook() -> None:
+    import pytorch_lightning as pl
+    from pytorch_lightning.demos.boring_classes import BoringModel
+
+    profiler = unofficial.no_profiler()
+    asked = []
+    given = profiler.profile
+    profiler.profile = lambda name: asked.append(name) or given(name)
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
+    pl.Trainer(max_steps=1, limit_val_batches=0, accelerator="cpu", profiler=profiler, **quiet).fit(BoringModel())
+    assert any("on_train_batch_start" in name for name in asked)
+    assert given("one") is given("another")
+
+
+def test_lightning_utilities_is_asked_what_is_installed_and_answers_as_before_behind_the_block() -> None:
+    from lightning_utilities.core import imports
+
+    with unofficial.without_unused():
+        assert not imports.package_available("scipy")
+        assert not imports.RequirementCache("torchvision")
+        assert imports.package_available("torch")
+    assert imports.package_available("scipy")
+    assert imports.RequirementCache("torchvision")

@@ -1,13 +1,16 @@
-"""What W&B and Trackio do not promise to keep: all that the mirrors use of it, each with its reason.
+"""What libraries do not promise to keep: all that the suite uses of it, each with its reason.
 
-tests/test_trackers_unofficial.py says which of it a new version of a client has changed.
+tests/test_unofficial.py says which of it a new version of a library has changed.
 """
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+# torchmetrics, which Lightning imports, imports these wherever they are installed, for metrics and pictures not used here.
+UNUSED = ("matplotlib", "scipy", "torchvision", "transformers")
 # The names that the client gives to the log of a run, and to its note that the whole of it was uploaded.
 _LOGS, _UPLOADED = "wandb/*run-*/run-*.wandb", "{}.synced"
 
@@ -107,3 +110,40 @@ def trackio_application() -> Any:
 
     application, _ = build_starlette_app_only()
     return application
+
+
+@contextlib.contextmanager
+def without_unused() -> Iterator[None]:
+    """Let torchmetrics, imported within, find nothing of UNUSED.
+
+    Why: it halves the time in which a command or a worker starts. It asks `lightning_utilities`, which is made to say no.
+    """
+    from lightning_utilities.core import imports
+
+    asked, available = imports.RequirementCache, imports.package_available
+
+    class Used(asked):  # type: ignore[valid-type, misc]
+        def __bool__(self) -> bool:
+            return not (self.requirement or "").startswith(UNUSED) and super().__bool__()
+
+    vars(imports).update(RequirementCache=Used, package_available=lambda name: name not in UNUSED and bool(available(name)))
+    try:
+        yield
+    finally:
+        vars(imports).update(RequirementCache=asked, package_available=available)
+
+
+def no_profiler() -> Any:
+    """A profiler for Lightning's trainer that opens no context.
+
+    Why: Lightning opens one around every hook of every callback, forty a step; this gives it always the same one.
+    """
+    from pytorch_lightning.profilers import PassThroughProfiler
+
+    nothing = contextlib.nullcontext()
+
+    class Nothing(PassThroughProfiler):
+        def profile(self, action_name: str) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
+            return nothing
+
+    return Nothing()
