@@ -56,7 +56,7 @@ def test_the_folders_of_imagenet_are_read_by_name_and_not_opened(tmp_path: Path,
     root = write_images(tmp_path, held_out=held_out)
     for path in root.rglob("*.jpg"):
         path.write_bytes(b"")
-    images = sources.read_names(root)
+    images = sources.read_names(root, pytest.fail)
     assert (len(images.train), len(images.test), images.classes, images.shape) == (8, 8, 2, (3, 224, 224))
     assert images.train.labels.tolist() == [0] * 4 + [1] * 4
 
@@ -155,7 +155,9 @@ def test_an_input_that_averages_all_images_is_refused(make_spec: Callable[..., R
 
 def test_a_folder_that_is_not_there_is_told_with_what_belongs_there(make_config: Callable[..., Config]) -> None:
     config = make_config("data=imagenet", "data.path=/nowhere")
-    with pytest.raises(DataError, match=r"/nowhere: no such folder: say with data\.path where train/CLASS/IMAGE and val/CLASS"):
+    with pytest.raises(
+        DataError, match=r"/nowhere: no such folder: say with data\.path where train/CLASS/IMAGE and test/CLASS"
+    ):
         load(config.data, config.paths, print)
 
 

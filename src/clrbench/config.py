@@ -30,12 +30,16 @@ _EPOCHS = re.compile(r"(\d+(?:\.\d+)?) epochs?")
 
 @dataclass
 class Data:
-    """Which images, where from, and how they are dealt out. module: a LightningDataModule's `_target_` and its settings."""
+    """Which images, where from, and how they are dealt out.
+
+    module: a LightningDataModule's `_target_` and its settings; size: height and width that all images are resized to.
+    """
 
     name: str = MISSING
     sources: list[str] = MISSING
     path: str | None = None
     module: dict[str, Any] | None = None
+    size: int | None = None
     download: bool = True
     augment: str = "none"
     split: str = "holdout"
@@ -235,6 +239,7 @@ def _minima(config: Config) -> list[tuple[str, float, float]]:
         ("seed", config.seed, 0),
         ("data.batch_size", config.data.batch_size, 1),
         ("data.training_images", 1 if config.data.training_images is None else config.data.training_images, 1),
+        ("data.size", 1 if config.data.size is None else config.data.size, 1),
         ("range_test.low", config.range_test.low, 0),
         ("range_test.points", config.range_test.points, 5),
         ("model.weight_decay", config.model.weight_decay, 0),
