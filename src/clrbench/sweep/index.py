@@ -56,7 +56,7 @@ class CellIndex:
         self._known: dict[str, dict[str, Any]] = _read(self._file)
         self._configs: dict[tuple[str, ...], Config] = {}
         self._key_of_data = cache(lambda section: cache_key(Data(**json.loads(section)), paths))
-        self._load = cache(lambda section: load(Data(**json.loads(section)), paths, say))
+        self._load = cache(lambda section: load(Data(**json.loads(section)), paths, lambda _: None))
 
     def cells(self, all_overrides: Sequence[Sequence[str]]) -> list[Cell]:
         """The cell of each set of overrides; one that cannot be run has the reason in `error`."""
@@ -87,7 +87,8 @@ class CellIndex:
 
     def _invalid(self, overrides: tuple[str, ...], reason: str) -> Cell:
         chosen = [text.partition("=")[2] for text in overrides if text.startswith("experiment=")]
-        experiment = chosen[-1] if chosen else self._experiment
+        # A name with more than one part might lead out of the folder of all records.
+        experiment = chosen[-1] if chosen and Path(chosen[-1]).name == chosen[-1] else self._experiment
         return Cell(overrides, invalid_record(Path(self._paths.results), experiment, overrides), error=reason)
 
     def _find(self, overrides: tuple[str, ...]) -> dict[str, Any]:
@@ -95,6 +96,8 @@ class CellIndex:
         known = self._known.get(key)
         if known is None or self._key_of_data(known["data"]) != known["data_key"]:
             known = self._known[key] = self._described(overrides)
+        for note in known["notes"]:
+            self._say_once(note)
         return known
 
     def _config(self, overrides: tuple[str, ...]) -> Config:
@@ -113,7 +116,8 @@ class CellIndex:
     def _described(self, overrides: tuple[str, ...]) -> dict[str, Any]:
         config = self._config(overrides)
         data = json.dumps(dataclasses.asdict(config.data), sort_keys=True)
-        spec = resolve(config, self._load(data))
+        loaded = self._load(data)
+        spec = resolve(config, loaded)
         if spec.warning:
             self._say_once(spec.warning)
         return {
@@ -124,6 +128,7 @@ class CellIndex:
             "task": [config.data.name, config.model.name],
             "data": data,
             "data_key": self._key_of_data(data),
+            "notes": list(loaded.notes),
         }
 
     def _say_once(self, warning: str) -> None:
