@@ -163,10 +163,20 @@ def _resized(images: ImageSet, size: int, where: str, say: Say) -> ImageSet:
     return ImageSet(part(images.train, "train").in_order(), part(images.test, "test").in_order())
 
 
+def _compared(read: Reader, notes: list[str]) -> ImageSet:
+    """What `read` gives, with its notes, and one where test images are training images as well."""
+    images = read(notes.append)
+    if isinstance(images.train, Images) and isinstance(images.test, Images):
+        known = set(images.train.digests())
+        if shared := sum(digest in known for digest in images.test.digests()):
+            notes.append(f"warning: {shared} of {len(images.test)} test images are training images as well")
+    return images
+
+
 def _streamed(cache: Path, name: str, read: Reader) -> LoadedSet:
     """A set of which no copy is kept, but for streamed images what was found when all were looked at."""
     notes: list[str] = []
-    images = read(notes.append)
+    images = _compared(read, notes)
     if isinstance(images.train, ImageFiles) and isinstance(images.test, ImageFiles):
         file = cache.with_name(f"{cache.name}.json")
         if not file.is_file():
@@ -178,7 +188,7 @@ def _streamed(cache: Path, name: str, read: Reader) -> LoadedSet:
 def _cached(folder: Path, name: str, read: Reader) -> LoadedSet:
     if not folder.is_dir():
         notes: list[str] = []
-        _store(folder, read(notes.append), notes)
+        _store(folder, _compared(read, notes), notes)
     train, test = (
         Images(*(np.load(folder / f"{split}-{part}.npy", mmap_mode="c") for part in ("pixels", "labels")))
         for split in ("train", "test")
