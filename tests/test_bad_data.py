@@ -1,6 +1,8 @@
 """Bad data: each kind ends in one line that names the file and says what to do, and leaves nothing behind."""
 
 import io
+import re
+import shlex
 import shutil
 import urllib.error
 import zlib
@@ -10,13 +12,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torchvision
+from conftest import composed
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
 from PIL import Image
 
-from clrbench.config import Data, PathNames
+from clrbench.complaints import in_one_line
+from clrbench.config import Data, PathNames, checked
 from clrbench.data import load as loading
 from clrbench.data import sources
 from clrbench.data.load import load
-from clrbench.errors import DataError
+from clrbench.errors import ConfigError, DataError
+from clrbench.spec import resolve
 
 Arrays = dict[str, np.ndarray]
 
@@ -420,3 +427,37 @@ def test_cifar_files_with_a_wrong_checksum_are_refused(tmp_path):
 
 def test_a_source_that_has_no_set_of_that_name_is_refused(tmp_path):
     assert refusal(Data("digits", ["torchvision"], batch_size=2), tmp_path).startswith("data.sources: ")
+
+
+# Choices
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [("data.name", "../x"), ("data.name", "a/b"), ("data.name", ".."), ("experiment", "../x"), ("policy.name", "../x")],
+)
+def test_a_name_that_leads_out_of_its_folder_is_refused(key, name):
+    made = composed()
+    OmegaConf.update(made, key, name)
+    with pytest.raises(ConfigError, match=re.escape(f"{key}={name} would lead to another folder: take a name without / and")):
+        checked(made)
+
+
+@pytest.mark.parametrize("source", ["npz", "imagefolder", "stream"])
+def test_too_few_images_a_class_to_hold_some_out_end_in_one_line(tmp_path, make_config, source):
+    config = make_config("data.evaluate=validation", "data.batch_size=1")
+    if source == "npz":
+        data = npz(write_good_npz(tmp_path))
+    else:
+        data = Data(source, [source], str(write_good_folder(tmp_path / "images")), batch_size=1)
+    with pytest.raises(ConfigError, match=r"no class has ten training images, .* or take data\.split=paper"):
+        resolve(config, load(data, paths_in(tmp_path)))
+
+
+@pytest.mark.parametrize("name", ["größe.npz", "archive (1).npz", "a=b.npz", "~/x.npz"])
+def test_a_path_with_unusual_characters_is_answered_with_the_quotes_that_work(name):
+    with pytest.raises(HydraException) as caught:
+        composed("data=npz", f"data.path={name}")
+    said = in_one_line(caught.value, [], lambda choices: composed(*choices))
+    (override,) = shlex.split(said.rpartition(": ")[2])
+    assert composed("data=npz", override).data.path == name

@@ -291,6 +291,26 @@ def test_changed_data_lead_to_another_cell(make_index: Callable[..., CellIndex],
     assert names[0] != names[1]
 
 
+def test_a_sweep_tells_once_what_of_its_data_is_not_used_also_where_it_composes_nothing(
+    make_index: Callable[..., CellIndex], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pixels, labels = np.arange(80 * 64, dtype=np.uint16).view(np.uint8).reshape(160, 8, 8), np.arange(80) % 2
+    path = tmp_path / "images.npz"
+    np.savez(path, x_train=pixels[:80], y_train=labels, x_test=pixels[80:], y_test=labels, x_val=pixels, y_val=labels)
+    overrides = [("data=npz", f"data.path={path}", "data.batch_size=10", "policy=fixed", f"seed={seed}") for seed in (1, 2, 3)]
+    for compose in (counting([]), never):
+        make_index(compose).cells(overrides)
+        assert capsys.readouterr().out.splitlines() == [f"{path}: not used: x_val, y_val"]
+
+
+def test_an_experiment_that_leads_out_of_the_records_has_its_error_among_them(
+    make_index: Callable[..., CellIndex], tmp_path: Path
+) -> None:
+    (cell,) = make_index(counting([])).cells([("experiment=../x",)])
+    assert cell.error is not None
+    assert cell.invalid.folder.parent == tmp_path / "results" / "runs" / "adhoc"
+
+
 def test_a_damaged_index_and_one_that_cannot_be_written_are_no_obstacle(
     make_index: Callable[..., CellIndex], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

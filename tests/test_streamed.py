@@ -17,6 +17,7 @@ from clrbench.data import sources
 from clrbench.data.batches import Order, Share
 from clrbench.data.images import CROPPED, RESIZED
 from clrbench.data.load import load
+from clrbench.data.pictures import picture_in
 from clrbench.data.streamed import CENTRE, FileBatches, crop_of, decoded, file_stream
 from clrbench.errors import ConfigError, DataError
 from clrbench.spec import RunSpec, resolve
@@ -165,3 +166,18 @@ def test_one_more_image_makes_another_set(make_spec: Callable[..., RunSpec], tmp
     before = make_spec().run_id
     Image.new("RGB", (9, 9)).save(tmp_path / "images" / "train" / "cat" / "more.png")
     assert make_spec().run_id != before
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_image_that_breaks_while_it_is_decoded_ends_in_the_line_that_it_has_in_memory(tmp_path: Path, workers: int) -> None:
+    root = write_images(tmp_path / "images", per_class=1)
+    files = sources.read_names(root, print).train
+    assert isinstance(files, sources.ImageFiles)
+    broken = root / files.names[0]
+    broken.write_bytes(broken.read_bytes()[:-2000])
+    with pytest.raises(DataError) as streamed:
+        list(FileBatches(files, workers, CPU).batches(2))
+    with pytest.raises(DataError) as in_memory:
+        picture_in(broken)
+    assert str(streamed.value) == str(in_memory.value)
+    assert str(in_memory.value).startswith(f"{broken}: is not a readable image (")

@@ -3,14 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from torch.utils.data import (
-    BatchSampler,
-    RandomSampler,
-    SequentialSampler,
-    SubsetRandomSampler,
-    default_collate,
-)
-
 from clrbench.data.images import ImageSet
 from clrbench.data.items import read_items
 from clrbench.data.telling import Say
@@ -56,6 +48,8 @@ def _defines(module: Any, name: str) -> bool:
 
 def _indices(loader: Any) -> Sequence[int] | None:
     """The items that a loader gives out in an epoch; None: all of them. Raises DataError where its sampler means more."""
+    from torch.utils.data import BatchSampler, RandomSampler, SequentialSampler, SubsetRandomSampler
+
     if not hasattr(loader.dataset, "__len__"):
         return None  # which no reader of items can use, and says so
     sampler, batches = loader.sampler, loader.batch_sampler
@@ -74,6 +68,8 @@ def _indices(loader: Any) -> Sequence[int] | None:
 
 
 def _unused(module: Any, loaders: Sequence[Any], held_out: str) -> list[str]:
+    from torch.utils.data import default_collate
+
     notes = []
     if held_out == "val":
         notes.append("has no test_dataloader: that of val is evaluated on")
