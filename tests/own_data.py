@@ -7,7 +7,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader, Dataset, IterableDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, SubsetRandomSampler, WeightedRandomSampler
 
 from clrbench.data.images import AnyImages, Images
 
@@ -43,6 +43,10 @@ class Items(Dataset[Any]):
             "floats": lambda: torch.from_numpy(image)[None] / 255,
             "scaled": lambda: torch.from_numpy(image)[None] / 255 - 0.5,
             "ragged": lambda: image[: 20 - index % 2],
+            "nan": lambda: torch.full((1, *SHAPE), float("nan")),
+            "deep": lambda: Image.fromarray(image.astype(np.uint16) * 257),
+            "palette": lambda: Image.fromarray(image).convert("RGB").convert("P", palette=Image.Palette.ADAPTIVE),
+            "random": lambda: np.random.default_rng().integers(0, 256, SHAPE, dtype=np.uint8),
         }
         return forms[self._form](), index % 3
 
@@ -67,6 +71,56 @@ class OwnData(pl.LightningDataModule):
 
     def test_dataloader(self) -> DataLoader[Any]:
         return DataLoader(self._test, batch_size=7)
+
+
+class WithTargets(OwnData):
+    """Numbers in the place of classes."""
+
+    def setup(self, stage: str) -> None:
+        self._train = self._test = [(image, 0.5 + at % 3) for at, image in enumerate(pixels(12))]  # type: ignore[assignment]
+
+
+class WithSamplers(OwnData):
+    """One data set, of which samplers take different parts."""
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        return DataLoader(self._train, sampler=SubsetRandomSampler(range(18)))
+
+    def test_dataloader(self) -> DataLoader[Any]:
+        return DataLoader(self._train, sampler=SubsetRandomSampler(range(18, 30)))
+
+
+class Weighted(OwnData):
+    def train_dataloader(self) -> DataLoader[Any]:
+        return DataLoader(self._train, sampler=WeightedRandomSampler([1.0] * 30, 30))
+
+
+class Batched(OwnData):
+    def train_dataloader(self) -> DataLoader[Any]:
+        return DataLoader(self._train, batch_sampler=[[0, 1, 2], [3, 4, 5]])
+
+
+class WithMore(OwnData):
+    """Does things that the suite leaves out."""
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        return DataLoader(self._train, collate_fn=lambda items: items)
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        return DataLoader(self._test)
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        return batch
+
+
+class WithVal(pl.LightningDataModule):
+    """Has no test set."""
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        return DataLoader(Items(30, "pil"))
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        return DataLoader(Items(12, "pil"))
 
 
 class WithoutLength(OwnData):

@@ -1,6 +1,8 @@
 """Bad data: each kind ends in one line that names the file and says what to do, and leaves nothing behind."""
 
 import io
+import re
+import shlex
 import shutil
 import urllib.error
 import zlib
@@ -10,13 +12,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torchvision
+from conftest import composed
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
 from PIL import Image
 
-from clrbench.config import Data, PathNames
+from clrbench.complaints import in_one_line
+from clrbench.config import Data, PathNames, checked
 from clrbench.data import load as loading
 from clrbench.data import sources
 from clrbench.data.load import load
-from clrbench.errors import DataError
+from clrbench.errors import ConfigError, DataError
+from clrbench.spec import resolve
 
 Arrays = dict[str, np.ndarray]
 
@@ -133,7 +140,7 @@ def test_the_arrays_that_the_bad_ones_are_made_from_are_good(tmp_path):
 def test_an_npz_file_without_the_four_arrays_is_refused_with_what_it_lacks_and_has(tmp_path):
     np.savez(tmp_path / "mine.npz", x_train=np.zeros(3), labels=np.zeros(3))
     line = refusal(npz(tmp_path / "mine.npz"), tmp_path)
-    assert line == f"{tmp_path / 'mine.npz'}: lacks y_train, x_test, y_test; it has x_train, labels: add them"
+    assert line == f"{tmp_path / 'mine.npz'}: lacks y_train; it has x_train, labels: add it"
 
 
 # Files that are no .npz file
@@ -177,11 +184,13 @@ def test_a_file_that_is_no_npz_file_is_refused(tmp_path, kind):
 def test_no_changed_byte_of_an_npz_file_goes_unnoticed_or_ends_in_a_traceback(tmp_path, flip):
     path = write_good_npz(tmp_path)
     content = path.read_bytes()
-    checksum = sources.read_npz(path).checksum()
+    checksum = sources.read_npz(path, lambda line: None).checksum()
     for at in range(len(content)):
         path.write_bytes(content[:at] + bytes([content[at] ^ flip]) + content[at + 1 :])
         try:
-            assert sources.read_npz(path).checksum() == checksum  # bytes of the archive that say nothing: a time, a note
+            assert (
+                sources.read_npz(path, lambda line: None).checksum() == checksum
+            )  # bytes of the archive that say nothing: a time, a note
         except DataError as error:
             assert len(str(error).splitlines()) == 1  # noqa: PT017
 
@@ -272,19 +281,23 @@ def only_one_class(root: Path) -> None:
 
 
 BAD_FOLDERS: dict[str, tuple[Callable[[Path], object], str, str]] = {
-    "missing": (shutil.rmtree, "", "no such folder: say with data.path where the images lie"),
-    "no train": (removing("train"), "/train", "it must hold a folder of images for each class"),
-    "no test": (removing("test"), "/test", "it must hold a folder of images for each class"),
+    "missing": (shutil.rmtree, "", "no such folder: say with data.path where train/CLASS/IMAGE"),
+    "no train": (removing("train"), "", "has test but no train: give it both"),
+    "one split of few images": (
+        removing("test"),
+        "",
+        "has no test set, and fewer than 5 images of class 0, 1 to take some from",
+    ),
     "no classes": (no_classes, "/train", "it must hold a folder of images for each class"),
-    "an empty class": (an_empty_class, "/train", "Found no valid file for the classes c"),
+    "an empty class": (an_empty_class, "/train", "is no image folder (no images of the classes c)"),
     "one class": (only_one_class, "", "the training images have only one class, 0: add images of another"),
     "a class in train alone": (removing("test/b"), "", "only one of train and test has the class b: give both the same"),
     "a class in test alone": (removing("train/b"), "", "only one of train and test has the class b: give both the same"),
-    "two sizes": (an_image("train/b/0.png", "L", 6, 5), "/train/b/0.png", "is 6x5, but "),
+    "two sizes": (an_image("train/b/0.png", "L", 6, 5), "", "1 of 4 images are not 5x6 as the others: train/b/0.png (6x5)"),
     "another size in test": (
         lambda root: [an_image(f"test/{name}/0.png", "L", 6, 5)(root) for name in "ab"],
         "",
-        "training images are (6, 5, 1), test images (5, 6, 1): make them equal",
+        "2 of 4 images are not 5x6 as the others: test/a/0.png (6x5), test/b/0.png (6x5): make all images one size, or take",
     ),
     "no image": (writing("test/a/0.png", b"not an image"), "/test/a/0.png", "is not a readable image"),
     "an empty file": (writing("train/a/0.png", b""), "/train/a/0.png", "is not a readable image"),
@@ -414,3 +427,37 @@ def test_cifar_files_with_a_wrong_checksum_are_refused(tmp_path):
 
 def test_a_source_that_has_no_set_of_that_name_is_refused(tmp_path):
     assert refusal(Data("digits", ["torchvision"], batch_size=2), tmp_path).startswith("data.sources: ")
+
+
+# Choices
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [("data.name", "../x"), ("data.name", "a/b"), ("data.name", ".."), ("experiment", "../x"), ("policy.name", "../x")],
+)
+def test_a_name_that_leads_out_of_its_folder_is_refused(key, name):
+    made = composed()
+    OmegaConf.update(made, key, name)
+    with pytest.raises(ConfigError, match=re.escape(f"{key}={name} would lead to another folder: take a name without / and")):
+        checked(made)
+
+
+@pytest.mark.parametrize("source", ["npz", "imagefolder", "stream"])
+def test_too_few_images_a_class_to_hold_some_out_end_in_one_line(tmp_path, make_config, source):
+    config = make_config("data.evaluate=validation", "data.batch_size=1")
+    if source == "npz":
+        data = npz(write_good_npz(tmp_path))
+    else:
+        data = Data(source, [source], str(write_good_folder(tmp_path / "images")), batch_size=1)
+    with pytest.raises(ConfigError, match=r"no class has ten training images, .* or take data\.split=paper"):
+        resolve(config, load(data, paths_in(tmp_path)))
+
+
+@pytest.mark.parametrize("name", ["größe.npz", "archive (1).npz", "a=b.npz", "~/x.npz"])
+def test_a_path_with_unusual_characters_is_answered_with_the_quotes_that_work(name):
+    with pytest.raises(HydraException) as caught:
+        composed("data=npz", f"data.path={name}")
+    said = in_one_line(caught.value, [], lambda choices: composed(*choices))
+    (override,) = shlex.split(said.rpartition(": ")[2])
+    assert composed("data=npz", override).data.path == name

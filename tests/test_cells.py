@@ -259,6 +259,26 @@ def test_changed_data_lead_to_another_cell(make_planner: Callable[..., Planner],
     assert names[0] != names[1]
 
 
+def test_a_sweep_tells_once_what_of_its_data_is_not_used(
+    make_planner: Callable[..., Planner], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pixels, labels = np.arange(80 * 64, dtype=np.uint16).view(np.uint8).reshape(160, 8, 8), np.arange(80) % 2
+    path = tmp_path / "images.npz"
+    np.savez(path, x_train=pixels[:80], y_train=labels, x_test=pixels[80:], y_test=labels, x_val=pixels, y_val=labels)
+    overrides = [("data=npz", f"data.path={path}", "data.batch_size=10", "policy=fixed", f"seed={seed}") for seed in (1, 2, 3)]
+    for _ in range(2):
+        make_planner(counting([])).cells(overrides)
+        assert capsys.readouterr().out.splitlines() == [f"{path}: not used: x_val, y_val"]
+
+
+def test_an_experiment_that_leads_out_of_the_records_has_its_error_among_them(
+    make_planner: Callable[..., Planner], tmp_path: Path
+) -> None:
+    (cell,) = make_planner(counting([])).cells([("experiment=../x",)])
+    assert cell.error is not None
+    assert cell.invalid.folder.parent == tmp_path / "results" / "runs" / "adhoc"
+
+
 def test_a_bad_cell_has_its_reason_and_the_others_are_found(make_planner: Callable[..., Planner]) -> None:
     good, bad, worse = make_planner(counting([])).cells(
         [("policy=fixed",), ("experiment=quick", "policy=fixed", "policy.step_size=3"), ("data.batch_size=5000",)]

@@ -19,6 +19,7 @@ from clrbench.data import sources
 from clrbench.data.batches import Batch, BatchStream, ImageTensors, Order, epoch_order
 from clrbench.data.images import Images, ImageSet, every_nth_of_each_class, training_indices
 from clrbench.data.load import LoadedSet, load
+from clrbench.data.telling import Say
 
 undisturbed = settings(deadline=None, max_examples=50, derandomize=True)
 
@@ -256,7 +257,7 @@ def test_two_loads_agree(tmp_path):
 def test_a_second_load_takes_the_cached_copy_and_leaves_the_source_alone(tmp_path, monkeypatch):
     write_npz(tmp_path / "mine.npz")
     first = load_npz(tmp_path / "mine.npz")
-    monkeypatch.setattr(sources, "read_npz", lambda path: pytest.fail("the source was read again"))
+    monkeypatch.setattr(sources, "read_npz", lambda path, say: pytest.fail("the source was read again"))
     assert load_npz(tmp_path / "mine.npz").images.checksum() == first.checksum
 
 
@@ -289,10 +290,10 @@ def test_a_copy_that_another_job_stored_meanwhile_serves(tmp_path, monkeypatch):
     path, read = tmp_path / "mine.npz", sources.read_npz
     write_npz(path)
 
-    def read_while_another_job_stores(path: Path) -> ImageSet:
+    def read_while_another_job_stores(path: Path, say: Say) -> ImageSet:
         monkeypatch.setattr(sources, "read_npz", read)
         load_npz(path)
-        return read(path)
+        return read(path, say)
 
     monkeypatch.setattr(sources, "read_npz", read_while_another_job_stores)
     assert sorted(load_npz(path).images.train.labels.tolist()) == sorted([0, 1, 2] * 3)
@@ -328,7 +329,7 @@ def test_grey_images_of_other_kinds_stay_one_channel_and_are_said_in_one_line(tm
     images = sources.read_imagefolder(folder, said.append)
     assert images.shape == (1, 6, 5)
     assert holds(images.train, np.stack([np.full((6, 5), value, np.uint8) for value in (255, 10)]), [0, 1])
-    assert said == [f"{folder}: 1 of 4 images ({mode}) are converted to L"]
+    assert said == [f"{folder}: 1 of 4 images ({mode}) are converted to L: train/a/0.png"]
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
@@ -338,7 +339,8 @@ def test_one_colour_image_makes_all_colour_and_what_is_converted_is_said_in_one_
     images = sources.read_imagefolder(folder, said.append)
     count, kinds = {"RGB": (3, "L"), "RGBA": (4, "L, RGBA"), "P": (4, "L, P")}[mode]
     assert images.shape == (3, 6, 5)
-    assert said == [f"{folder}: {count} of 4 images ({kinds}) are converted to RGB"]
+    assert len(said) == 1
+    assert said[0].startswith(f"{folder}: {count} of 4 images ({kinds}) are converted to RGB: train/")
     assert np.array_equal(images.train.pixels[images.train.labels == 1], np.full((1, 6, 5, 3), 10))
 
 

@@ -292,6 +292,17 @@ def test_the_same_seeds_find_the_same() -> None:
     assert one.losses.tolist() == other.losses.tolist()
 
 
+def test_targets_that_are_no_classes_are_answered_with_the_argument_that_evaluates_them() -> None:
+    class Regression(Module):
+        def training_step(self, batch: tuple[torch.Tensor, ...], batch_idx: int) -> torch.Tensor:
+            return torch.nn.functional.mse_loss(self(batch[0]), batch[1])
+
+    data = torch.utils.data.TensorDataset(torch.randn(32, 4), torch.randn(32, 3))
+    targets = torch.utils.data.DataLoader(data, batch_size=16)
+    with pytest.raises(ValueError, match=r"not scores \(n, classes\) and class numbers \(n,\): pass evaluate="):
+        LRRangeTest(high=1.0, iterations=4, points=2, seeds=(1,)).run(Regression(), targets, targets)
+
+
 def test_an_evaluation_of_ones_own_replaces_the_accuracy_of_scores() -> None:
     test = LRRangeTest(high=1.0, iterations=10, points=5, seeds=(1,))
     found = test.run(Module(), loader(160, 0), [], evaluate=lambda module: (42.0, 1.5, 7))

@@ -17,6 +17,7 @@ from clrbench.data import sources
 from clrbench.data.batches import Order, Share
 from clrbench.data.images import CROPPED, RESIZED
 from clrbench.data.load import load
+from clrbench.data.pictures import picture_in
 from clrbench.data.streamed import CENTRE, FileBatches, crop_of, decoded, file_stream
 from clrbench.errors import ConfigError, DataError
 from clrbench.spec import RunSpec, resolve
@@ -56,7 +57,7 @@ def test_the_folders_of_imagenet_are_read_by_name_and_not_opened(tmp_path: Path,
     root = write_images(tmp_path, held_out=held_out)
     for path in root.rglob("*.jpg"):
         path.write_bytes(b"")
-    images = sources.read_names(root)
+    images = sources.read_names(root, pytest.fail)
     assert (len(images.train), len(images.test), images.classes, images.shape) == (8, 8, 2, (3, 224, 224))
     assert images.train.labels.tolist() == [0] * 4 + [1] * 4
 
@@ -155,7 +156,9 @@ def test_an_input_that_averages_all_images_is_refused(make_spec: Callable[..., R
 
 def test_a_folder_that_is_not_there_is_told_with_what_belongs_there(make_config: Callable[..., Config]) -> None:
     config = make_config("data=imagenet", "data.path=/nowhere")
-    with pytest.raises(DataError, match=r"/nowhere: no such folder: say with data\.path where train/CLASS/IMAGE and val/CLASS"):
+    with pytest.raises(
+        DataError, match=r"/nowhere: no such folder: say with data\.path where train/CLASS/IMAGE and test/CLASS"
+    ):
         load(config.data, config.paths, print)
 
 
@@ -163,3 +166,18 @@ def test_one_more_image_makes_another_set(make_spec: Callable[..., RunSpec], tmp
     before = make_spec().run_id
     Image.new("RGB", (9, 9)).save(tmp_path / "images" / "train" / "cat" / "more.png")
     assert make_spec().run_id != before
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_image_that_breaks_while_it_is_decoded_ends_in_the_line_that_it_has_in_memory(tmp_path: Path, workers: int) -> None:
+    root = write_images(tmp_path / "images", per_class=1)
+    files = sources.read_names(root, print).train
+    assert isinstance(files, sources.ImageFiles)
+    broken = root / files.names[0]
+    broken.write_bytes(broken.read_bytes()[:-2000])
+    with pytest.raises(DataError) as streamed:
+        list(FileBatches(files, workers, CPU).batches(2))
+    with pytest.raises(DataError) as in_memory:
+        picture_in(broken)
+    assert str(streamed.value) == str(in_memory.value)
+    assert str(in_memory.value).startswith(f"{broken}: is not a readable image (")

@@ -2,10 +2,11 @@
 
 import difflib
 import re
+import shlex
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 
 Compose = Callable[[Sequence[str]], DictConfig]
@@ -34,11 +35,23 @@ def in_one_line(error: Exception, overrides: Sequence[str], compose: Compose) ->
     if match := re.search(r"Ambiguous value for argument '([^=']+)=(.*)'", text):
         key, values = match.groups()
         return f"{key}={values} are several values: add -m to sweep over them, or write {key}=[{values}] for a list"
-    if match := re.search(r"Error parsing override '(.*)'\nmissing EQUAL", text):
-        return f"{match[1]!r} is not KEY=VALUE: put a value with a space in quotes, as in iterations='4 epochs'"
+    if isinstance(error, OverrideParseException) and (said := _of_quotes(error.override)):
+        return said
     if match := re.search(r"Error merging override (\S+)\n(.*)", text):
         return f"{match[1]}: {match[2]}"
     return "; ".join(line.strip() for line in text.splitlines() if line.strip())
+
+
+def _of_quotes(override: str) -> str | None:
+    """How to write an override that Hydra's grammar does not take; None for a list or a mapping, which no quotes mend."""
+    key, equals, value = override.partition("=")
+    if not equals:
+        return f"{override!r} is not KEY=VALUE: put a value with a space in quotes, as in iterations='4 epochs'"
+    if not value or value[0] in "[{":
+        return None
+    escaped = value.replace('"', '\\"')
+    quoted = shlex.quote(f'{key}="{escaped}"')
+    return f"{override}: Hydra reads such characters in double quotes alone, and the shell needs quotes around these: {quoted}"
 
 
 def _composed_without_values(overrides: Sequence[str], compose: Compose) -> DictConfig:

@@ -29,12 +29,16 @@ WANDB_MODES = ("auto", "online", "offline", "disabled")
 
 @dataclass
 class Data:
-    """Which images, where from, and how they are dealt out. module: a LightningDataModule's `_target_` and its settings."""
+    """Which images, where from, and how they are dealt out.
+
+    module: a LightningDataModule's `_target_` and its settings; size: height and width that all images are resized to.
+    """
 
     name: str = MISSING
     sources: list[str] = MISSING
     path: str | None = None
     module: dict[str, Any] | None = None
+    size: int | None = None
     download: bool = True
     augment: str = "none"
     split: str = "holdout"
@@ -179,20 +183,14 @@ def checked(composed: DictConfig) -> Config:
     for key, value in _positive(config):
         if not value > 0:
             raise ConfigError(f"{key}={value} is impossible: it must be above 0")
-    if not config.data.sources:
-        raise ConfigError(
-            "data.sources=[] is empty: name at least one of digits, npz, torchvision, imagefolder, datamodule, stream"
-        )
     if not config.range_test.seeds:
         raise ConfigError("range_test.seeds=[] is empty: name at least one, as in range_test.seeds=[1,2,3]")
-    if config.data.path and not {"npz", "imagefolder", "stream"} & set(config.data.sources):
-        raise ConfigError(
-            f"data.path={config.data.path} is not read by data={config.data.name}: take data=npz or data=imagefolder with it"
-        )
     if config.bounds.times != 1 and config.bounds.origin == "given":
         raise ConfigError(
             f"bounds.times={config.bounds.times:g} goes with bounds=range_test: set base_lr and max_lr themselves"
         )
+    _check_data(config.data)
+    _check_names(config)
     _check_bounds(config)
     _check_devices(config)
     return config
@@ -201,6 +199,23 @@ def checked(composed: DictConfig) -> Config:
 @cache
 def _form() -> Any:
     return OmegaConf.structured(Config)
+
+
+def _check_data(data: Data) -> None:
+    if not data.sources:
+        raise ConfigError(
+            "data.sources=[] is empty: name at least one of digits, npz, torchvision, imagefolder, datamodule, stream"
+        )
+    if data.path and not {"npz", "imagefolder", "stream"} & set(data.sources):
+        raise ConfigError(f"data.path={data.path} is not read by data={data.name}: take data=npz or data=imagefolder with it")
+    if data.size is not None and "stream" in data.sources:
+        raise ConfigError(f"data.size={data.size} goes with images in memory: streamed ones get a size of their own, 224x224")
+
+
+def _check_names(config: Config) -> None:
+    for key, name in _names(config):
+        if not name or name in (".", "..") or {"/", "\\"} & set(name):
+            raise ConfigError(f"{key}={name} would lead to another folder: take a name without / and \\")
 
 
 def _check_bounds(config: Config) -> None:
@@ -240,11 +255,19 @@ def _choices(config: Config) -> list[tuple[str, str, tuple[str, ...]]]:
     ]
 
 
+def _names(config: Config) -> list[tuple[str, str]]:
+    """What folders of records and cached copies are called after."""
+    policy = config.policy.get("name") if isinstance(config.policy, dict) else None
+    named = [("policy.name", str(policy))] if policy else []
+    return [("experiment", config.experiment), ("data.name", config.data.name), *named]
+
+
 def _minima(config: Config) -> list[tuple[str, float, float]]:
     return [
         ("seed", config.seed, 0),
         ("data.batch_size", config.data.batch_size, 1),
         ("data.training_images", 1 if config.data.training_images is None else config.data.training_images, 1),
+        ("data.size", 1 if config.data.size is None else config.data.size, 1),
         ("range_test.low", config.range_test.low, 0),
         ("range_test.points", config.range_test.points, 5),
         ("model.weight_decay", config.model.weight_decay, 0),

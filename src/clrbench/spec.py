@@ -57,7 +57,7 @@ class RunSpec:
     def _unusual_data(self) -> dict[str, Any]:
         data = self.config.data
         return {
-            **({"evaluate": "validation"} if self._validates else {}),
+            **({"evaluate": "validation"} if _validates(self.config) else {}),
             **({} if data.augment == "none" else {"augment": data.augment}),
             **({} if data.order == "shuffled" else {"order": data.order}),
             **({} if data.training_images is None else {"training_images": len(self.indices)}),
@@ -75,17 +75,13 @@ class RunSpec:
             **({} if config.version is None else {"version": config.version}),
         }
 
-    @property
-    def _validates(self) -> bool:
-        return self.config.data.evaluate == "validation" and self.config.data.split != "paper"
-
     @cached_property
     def evaluated(self) -> AnyImages:
         """The images on which accuracy and loss are measured: the test set, or those that were left out for validation.
 
         Under data.split=paper, as in the paper, none are left out and the test set serves for both.
         """
-        if not self._validates:
+        if not _validates(self.config):
             return self.data.images.test
         train = self.data.images.train
         return train.take(validation_indices(train.labels, self.config.data.split))
@@ -148,6 +144,10 @@ class RunSpec:
         return OmegaConf.to_yaml({"schema": SCHEMA, **shown, **typed, **about})
 
 
+def _validates(config: Config) -> bool:
+    return config.data.evaluate == "validation" and config.data.split != "paper"
+
+
 def told(overrides: Sequence[str]) -> list[str]:
     """The overrides that say what is run, without those that say where to and how it is followed."""
     return [text for text in overrides if not text.startswith(("paths.", "tracking.", "hydra."))]
@@ -159,6 +159,11 @@ def resolve(config: Config, data: LoadedSet) -> RunSpec:
     per_epoch = len(indices) // config.data.batch_size
     if per_epoch == 0:
         raise ConfigError(f"data.batch_size={config.data.batch_size} is more than the {len(indices)} training images: lower it")
+    if _validates(config) and not len(validation_indices(data.images.train.labels, config.data.split)):
+        raise ConfigError(
+            f"data={config.data.name}: no class has ten training images, so that data.split={config.data.split} leaves none "
+            "out to validate on, as a range test does: add images, or take data.split=paper, under which test images serve"
+        )
     iterations = max(1, round(in_iterations(config.iterations, per_epoch, "iterations") * config.scale))
     policy = with_iterations(config.policy, per_epoch, "policy")
     return RunSpec(config, data, indices, per_epoch, iterations, policy, schedule_of(config, per_epoch))

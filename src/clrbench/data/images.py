@@ -36,13 +36,16 @@ class Images:
         _, height, width, channels = self.pixels.shape
         return channels, height, width
 
-    def in_order(self) -> "Images":
-        """The images in the order of digests of label and pixels: the same one, whatever order they were stored in."""
-        pixels = np.ascontiguousarray(self.pixels)
-        digests = [
+    def digests(self) -> list[bytes]:
+        """SHA-256 of label and pixels of each image."""
+        return [
             hashlib.sha256(label.to_bytes(8, "little", signed=True) + image.tobytes()).digest()
-            for image, label in zip(pixels, self.labels.tolist(), strict=True)
+            for image, label in zip(np.ascontiguousarray(self.pixels), self.labels.tolist(), strict=True)
         ]
+
+    def in_order(self) -> "Images":
+        """The images in the order of their digests: the same one, whatever order they were stored in."""
+        digests = self.digests()
         return self.take(np.array(sorted(range(len(digests)), key=digests.__getitem__)))
 
     def update(self, digest: "hashlib._Hash") -> None:
@@ -79,7 +82,11 @@ class ImageFiles:
     def update(self, digest: "hashlib._Hash") -> None:
         """Add names, sizes and labels to a checksum; reading the images themselves would take hours."""
         for name in self.names:
-            digest.update(f"{name}\0{(self.root / name).stat().st_size}\n".encode())
+            path = self.root / name
+            try:
+                digest.update(f"{name}\0{path.stat().st_size}\n".encode())
+            except OSError as error:
+                raise DataError(f"{path}: cannot be read ({error.strerror}): make it readable, or remove it") from None
         digest.update(np.ascontiguousarray(self.labels.astype(np.int64)).data)
 
 

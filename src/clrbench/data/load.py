@@ -3,8 +3,8 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -14,38 +14,37 @@ import numpy as np
 from clrbench.config import Data, PathNames
 from clrbench.data import sources
 from clrbench.data.datamodule import read_datamodule
-from clrbench.data.images import Images, ImageSet
+from clrbench.data.images import AnyImages, ImageFiles, Images, ImageSet
+from clrbench.data.look import notes_on
+from clrbench.data.pictures import resized
+from clrbench.data.telling import Say
 from clrbench.errors import DataError
+from clrbench.files import write_text
 
-Say = Callable[[str], None]
 Reader = Callable[[Say], ImageSet]
 
 
 @dataclass(frozen=True)
 class LoadedSet:
-    """An image set in memory, its name, and the checksum of its contents."""
+    """An image set, its name, the checksum of its contents, and what was left out, converted or not used, a line each."""
 
     name: str
     images: ImageSet
     checksum: str
+    notes: Sequence[str] = ()
 
 
 def load(data: Data, paths: PathNames, say: Say = print) -> LoadedSet:
-    """Read the set that `data` names, from the first of its sources that has it.
+    """Read the set that `data` names, from the first of its sources that has it, and tell its notes, whenever it was read.
 
     Raises DataError in one line when no source has it, or the one that does holds something else than an image set.
     """
     found = _located(data, paths)
-    if not found.is_cached:
-        images = found.read(say)
-        return LoadedSet(data.name, images, images.checksum())
-    folder = Path(paths.outputs) / "cache" / f"{data.name}-{found.key}-in_order"
-    return _cached(folder, data.name, partial(found.read, say))
-
-
-def cache_key(data: Data, paths: PathNames) -> str:
-    """Names the contents of a set: another key, other contents. Raises DataError like `load`."""
-    return f"{data.name}-{_located(data, paths).key}"
+    cache = Path(paths.outputs) / "cache" / f"{data.name}-{found.key}{'' if data.size is None else f'-{data.size}'}-told"
+    loaded = _cached(cache, data.name, found.read) if found.is_cached else _streamed(cache, data.name, found.read)
+    for note in loaded.notes:
+        say(note)
+    return loaded
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def _located(data: Data, paths: PathNames) -> _Found:
 
 
 def _digits(data: Data, root: Path) -> _Found | None:
-    return _Found(lambda say: sources.read_digits(), f"scikit-learn-{version('scikit-learn')}")
+    return _Found(_viewed(data, lambda say: sources.read_digits()), f"scikit-learn-{version('scikit-learn')}")
 
 
 def _npz(data: Data, root: Path) -> _Found | None:
@@ -77,14 +76,14 @@ def _npz(data: Data, root: Path) -> _Found | None:
         if data.sources == ["npz"]:
             raise DataError(f"data={data.name}: say with data.path=FILE where the .npz file lies")
         return None
-    return _Found(_viewed(data, lambda say: sources.read_npz(path)), sources.fingerprint([path]))
+    return _Found(_viewed(data, partial(sources.read_npz, path)), sources.fingerprint([path]))
 
 
 def _imagefolder(data: Data, root: Path) -> _Found | None:
     if not data.path:
         raise DataError("data=imagefolder: say with data.path=FOLDER where train/CLASS/IMAGE and test/CLASS/IMAGE lie")
     folder = Path(data.path).expanduser()
-    return _Found(lambda say: sources.read_imagefolder(folder, say), sources.fingerprint([folder]))
+    return _Found(lambda say: sources.read_imagefolder(folder, say, data.size), sources.fingerprint([folder]))
 
 
 def _torchvision(data: Data, root: Path) -> _Found | None:
@@ -100,16 +99,29 @@ def _torchvision(data: Data, root: Path) -> _Found | None:
 
 
 def _datamodule(data: Data, root: Path) -> _Found | None:
-    if not data.module:
+    module = data.module
+    if not module:
         raise DataError("data=datamodule: say with data.module._target_=MODULE.CLASS which LightningDataModule it is")
     # Nobody knows what such a module reads: only its contents tell whether they have changed.
-    images = read_datamodule(data.module)
-    return _Found(lambda say: images, images.checksum(), is_cached=False)
+    return _read_now(lambda say: read_datamodule(module, say, data.size))
 
 
 def _stream(data: Data, root: Path) -> _Found | None:
-    images = sources.read_names(Path(data.path).expanduser() if data.path else root / data.name)
-    return _Found(lambda say: images, images.checksum(), is_cached=False)
+    folder = Path(data.path).expanduser() if data.path else root / data.name
+    return _read_now(partial(sources.read_names, folder))
+
+
+def _read_now(read: Reader) -> _Found:
+    """A set of which no copy is kept, with its contents for a key."""
+    notes: list[str] = []
+    images = read(notes.append)
+    return _Found(lambda say: _told(images, notes, say), images.checksum(), is_cached=False)
+
+
+def _told(images: ImageSet, notes: Sequence[str], say: Say) -> ImageSet:
+    for note in notes:
+        say(note)
+    return images
 
 
 _SOURCES: dict[str, Callable[[Data, Path], _Found | None]] = {
@@ -127,21 +139,60 @@ def _stored_as(data: Data) -> str:
 
 
 def _viewed(data: Data, read: Reader) -> Reader:
-    return (lambda say: sources.coarse(read(say))) if data.name == "cifar100_coarse" else read
+    """`read`, with the labels that the set is to have, and in the size that is asked for."""
+
+    def view(say: Say) -> ImageSet:
+        images = sources.coarse(read(say)) if data.name == "cifar100_coarse" else read(say)
+        return images if data.size is None else _resized(images, data.size, data.name, say)
+
+    return view
 
 
-def _cached(folder: Path, name: str, read: Callable[[], ImageSet]) -> LoadedSet:
+def _resized(images: ImageSet, size: int, where: str, say: Say) -> ImageSet:
+    def part(images: AnyImages, split: str) -> Images:
+        assert isinstance(images, Images)
+        squeezed = images.pixels[..., 0] if images.shape[0] == 1 else images.pixels
+        pixels = np.stack(resized(list(squeezed), size, f"{where} ({split})", say))
+        return replace(images, pixels=pixels.reshape(len(images), size, size, -1))
+
+    return ImageSet(part(images.train, "train").in_order(), part(images.test, "test").in_order())
+
+
+def _compared(read: Reader, notes: list[str]) -> ImageSet:
+    """What `read` gives, with its notes, and one where test images are training images as well."""
+    images = read(notes.append)
+    if isinstance(images.train, Images) and isinstance(images.test, Images):
+        known = set(images.train.digests())
+        if shared := sum(digest in known for digest in images.test.digests()):
+            notes.append(f"warning: {shared} of {len(images.test)} test images are training images as well")
+    return images
+
+
+def _streamed(cache: Path, name: str, read: Reader) -> LoadedSet:
+    """A set of which no copy is kept, but for streamed images what was found when all were looked at."""
+    notes: list[str] = []
+    images = _compared(read, notes)
+    if isinstance(images.train, ImageFiles) and isinstance(images.test, ImageFiles):
+        file = cache.with_name(f"{cache.name}.json")
+        if not file.is_file():
+            write_text(file, json.dumps(notes_on([images.train, images.test])))
+        notes += [f"{images.train.root}: {note}" for note in json.loads(file.read_text())]
+    return LoadedSet(name, images, images.checksum(), notes)
+
+
+def _cached(folder: Path, name: str, read: Reader) -> LoadedSet:
     if not folder.is_dir():
-        _store(folder, read())
+        notes: list[str] = []
+        _store(folder, _compared(read, notes), notes)
     train, test = (
         Images(*(np.load(folder / f"{split}-{part}.npy", mmap_mode="c") for part in ("pixels", "labels")))
         for split in ("train", "test")
     )
-    checksum = json.loads((folder / "checksum.json").read_text())["sha256"]
-    return LoadedSet(name, ImageSet(train, test), checksum)
+    about = json.loads((folder / "about.json").read_text())
+    return LoadedSet(name, ImageSet(train, test), about["sha256"], about["notes"])
 
 
-def _store(folder: Path, images: ImageSet) -> None:
+def _store(folder: Path, images: ImageSet, notes: Sequence[str]) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial_folder = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
     try:
@@ -149,7 +200,7 @@ def _store(folder: Path, images: ImageSet) -> None:
             assert isinstance(part, Images)
             np.save(partial_folder / f"{split}-pixels.npy", part.pixels)
             np.save(partial_folder / f"{split}-labels.npy", part.labels)
-        (partial_folder / "checksum.json").write_text(json.dumps({"sha256": images.checksum()}))
+        (partial_folder / "about.json").write_text(json.dumps({"sha256": images.checksum(), "notes": notes}))
         partial_folder.rename(folder)
     except OSError:
         # Another job may have stored the same set meanwhile; then its copy serves.

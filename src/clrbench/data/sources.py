@@ -4,16 +4,27 @@ import contextlib
 import hashlib
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from clrbench.data.images import Array, ImageFiles, Images, ImageSet, checked_images, checked_set, every_nth_of_each_class
+from clrbench.data.folders import Listing, Samples, files_below, listed
+from clrbench.data.images import (
+    AnyImages,
+    Array,
+    ImageFiles,
+    ImageSet,
+    checked_images,
+    checked_set,
+    every_nth_of_each_class,
+)
+from clrbench.data.npz import read_arrays
+from clrbench.data.pictures import alike, picture_in
+from clrbench.data.telling import Say, each, some
 from clrbench.errors import DataError
 
-NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")
 TORCHVISION = {
     "cifar10": ("CIFAR10", "cifar-10-batches-py"),
     "cifar100": ("CIFAR100", "cifar-100-python"),
@@ -29,8 +40,7 @@ CIFAR100_COARSE = np.array([
     14, 16, 9, 11, 5, 5, 19, 8, 8, 15, 13, 14, 17, 18, 10, 16, 4, 17, 4, 2, 0, 17, 4, 18, 17, 10, 3, 2, 12, 12, 16, 12, 1,
     9, 19, 2, 10, 0, 1, 16, 12, 9, 13, 15, 13, 16, 19, 2, 4, 6, 19, 5, 5, 8, 19, 18, 1, 2, 15, 6, 0, 17, 8, 14, 13,
 ])  # fmt: skip
-GREY_MODES = {"1", "L", "LA"}  # Pillow's names for black and white, grey, and grey with transparency
-Say = Callable[[str], None]
+TEST_EVERY = 5
 
 
 def read_digits() -> ImageSet:
@@ -45,28 +55,15 @@ def read_digits() -> ImageSet:
     return checked_set(images.take(np.flatnonzero(~is_test)), images.take(np.flatnonzero(is_test)), "digits")
 
 
-def read_npz(path: Path) -> ImageSet:
-    """A .npz file in the Keras layout: x_train, y_train, x_test, y_test."""
+def read_npz(path: Path, say: Say) -> ImageSet:
+    """A .npz file: x_train, y_train, x_test, y_test as Keras has them, or any other of the names in `npz`."""
     if not path.is_file():
         raise DataError(f"{path}: no such file: say with data.path or paths.data where it lies")
     if not zipfile.is_zipfile(path):
         raise DataError(f"{path}: is damaged or no .npz file: make it anew with numpy.savez")
     with _blaming(path, "is damaged or holds more than plain arrays", "make it anew with numpy.savez"):
-        x_train, y_train, x_test, y_test = _arrays(path)
-    return checked_set(
-        checked_images(x_train, y_train, f"{path} (train)"), checked_images(x_test, y_test, f"{path} (test)"), str(path)
-    )
-
-
-def _arrays(path: Path) -> list[Array]:
-    with np.load(path, allow_pickle=False) as archive:
-        missing = [key for key in NPZ_KEYS if key not in archive.files]
-        if missing:
-            raise DataError(f"{path}: lacks {', '.join(missing)}; it has {', '.join(archive.files) or 'nothing'}: add them")
-        # Reading an array finds a wrong byte in its pixels, but not one in its header: this finds all.
-        if damaged := archive.zip.testzip():
-            raise zipfile.BadZipFile(f"bad checksum of {damaged}")
-        return [np.asarray(archive[key]) for key in NPZ_KEYS]
+        train, test = read_arrays(path, say)
+    return paired(train, test, str(path), say)
 
 
 def read_torchvision(name: str, root: Path) -> ImageSet:
@@ -122,81 +119,48 @@ def not_found(name: str, root: Path, reason: str) -> DataError:
     )
 
 
-def read_imagefolder(root: Path, say: Say) -> ImageSet:
-    """A folder with train/CLASS/IMAGE and test/CLASS/IMAGE, read through torchvision's ImageFolder.
-
-    All images must have one size. They become grey if all are grey, else RGB; what is converted is told to `say`.
-    """
-    if not root.is_dir():
-        raise DataError(f"{root}: no such folder: say with data.path where the images lie")
-    files, classes = {}, {}
-    for split in ("train", "test"):
-        files[split], classes[split] = _files_of(root / split)
-    _check_classes(root, classes["train"], classes["test"])
-    modes = {path: _mode_of(path) for split in files.values() for path, _ in split}
-    target = "L" if set(modes.values()) <= GREY_MODES else "RGB"
-    converted = [path for path, mode in modes.items() if mode != target]
-    if converted:
-        kinds = ", ".join(sorted({modes[path] for path in converted}))
-        say(f"{root}: {len(converted)} of {len(modes)} images ({kinds}) are converted to {target}")
-    train, test = (_decoded(files[split], target, root / split) for split in ("train", "test"))
-    return checked_set(train, test, str(root))
+def read_imagefolder(root: Path, say: Say, size: int | None = None) -> ImageSet:
+    """A folder of images (see `folders.listed`), in memory; what is left out or converted is told to `say`."""
+    listing = _told(listed(root), say)
+    samples = [*listing.train, *(listing.test or [])]
+    names = [name for name, _ in samples]
+    pictures = dict(zip(names, each(names, lambda name: picture_in(root / name)), strict=True))
+    pixels = alike(pictures, size, str(root), say)
+    images = checked_images(pixels, np.array([label for _, label in samples]), str(root))
+    train, test = np.split(np.arange(len(samples)), [len(listing.train)])
+    return paired(images.take(train), None if listing.test is None else images.take(test), str(root), say)
 
 
-def read_names(root: Path) -> ImageSet:
-    """A folder in ImageNet's layout, train/CLASS/IMAGE and val/CLASS/IMAGE (or test): the names of its images alone."""
-    if not root.is_dir():
-        raise DataError(f"{root}: no such folder: say with data.path where train/CLASS/IMAGE and val/CLASS/IMAGE lie")
-    held_out = "val" if (root / "val").is_dir() else "test"
-    (train, classes), (test, test_classes) = (_files_of(root / split) for split in ("train", held_out))
-    _check_classes(root, classes, test_classes)
-    return checked_set(_image_files(root, train), _image_files(root, test), str(root))
+def read_names(root: Path, say: Say) -> ImageSet:
+    """The same, too big for memory: the names of its images alone."""
+    listing = _told(listed(root), say)
+    test = None if listing.test is None else _image_files(root, listing.test)
+    return paired(_image_files(root, listing.train), test, str(root), say)
 
 
-def _image_files(root: Path, samples: list[tuple[str, int]]) -> ImageFiles:
-    names = [str(Path(path).relative_to(root)) for path, _ in samples]
-    return ImageFiles(root, names, np.array([label for _, label in samples]))
+def _told(listing: Listing, say: Say) -> Listing:
+    for note in listing.notes:
+        say(note)
+    return listing
 
 
-def _check_classes(root: Path, train: list[str], test: list[str]) -> None:
-    if odd := sorted(set(train) ^ set(test)):
-        raise DataError(f"{root}: only one of train and test has the class {odd[0]}: give both the same class folders")
+def _image_files(root: Path, samples: Samples) -> ImageFiles:
+    return ImageFiles(root, [name for name, _ in samples], np.array([label for _, label in samples]))
 
 
-def _files_of(folder: Path) -> tuple[list[tuple[str, int]], list[str]]:
-    from torchvision.datasets import ImageFolder
-
-    with _blaming(folder, "is no image folder", "it must hold a folder of images for each class"):
-        images = ImageFolder(folder)
-    return images.samples, images.classes
-
-
-def _mode_of(path: str) -> str:
-    from PIL import Image
-
-    with _blaming(path, "is not a readable image", "mend or remove it"), Image.open(path) as image:
-        mode: str = image.mode
-    if mode.startswith(("I", "F")):
-        raise DataError(f"{path}: has more than 8 bits a pixel (mode {mode}): store it with 8")
-    return mode
-
-
-def _decoded(samples: list[tuple[str, int]], mode: str, where: Path) -> Images:
-    from PIL import Image
-
-    pixels: list[Array] = []
-    for path, _ in samples:
-        with _blaming(path, "is not a readable image", "mend or remove it"), Image.open(path) as image:
-            pixels.append(np.asarray(image.convert("RGBA").convert(mode) if image.mode == "P" else image.convert(mode)))
-        if pixels[-1].shape != pixels[0].shape:
-            raise DataError(
-                f"{path}: is {_size(pixels[-1])}, but {samples[0][0]} is {_size(pixels[0])}: make all images one size"
-            )
-    return checked_images(np.stack(pixels), np.array([label for _, label in samples]), str(where))
-
-
-def _size(pixels: Array) -> str:
-    return f"{pixels.shape[1]}x{pixels.shape[0]}"
+def paired(train: AnyImages, test: AnyImages | None, where: str, say: Say) -> ImageSet:
+    """A training set with its test set; where there is none, every fifth training image of each class becomes one."""
+    if test is not None:
+        return checked_set(train, test, where)
+    ordered = train.in_order()
+    is_test = every_nth_of_each_class(ordered.labels, TEST_EVERY)
+    if missing := sorted(set(ordered.labels.tolist()) - set(ordered.labels[is_test].tolist())):
+        raise DataError(
+            f"{where}: has no test set, and fewer than {TEST_EVERY} images of class {some(missing)} to take some from: "
+            "add test images"
+        )
+    say(f"{where}: has no test set: every fifth image of each class is one, {is_test.sum()} of {len(train)}, whatever the seed")
+    return checked_set(ordered.take(np.flatnonzero(~is_test)), ordered.take(np.flatnonzero(is_test)), where)
 
 
 @contextlib.contextmanager
@@ -218,17 +182,8 @@ def fingerprint(paths: list[Path]) -> str:
     """A hash of names, sizes and times of the files at or below `paths`: changes when the source does."""
     digest = hashlib.sha256()
     for path in paths:
-        for file in _files_below(path):
-            status = file.stat()
-            digest.update(f"{file}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        for file in (path / name for name in files_below(path)) if path.is_dir() else [path]:
+            with contextlib.suppress(FileNotFoundError):  # a link that leads nowhere
+                status = file.stat()
+                digest.update(f"{file}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:16]
-
-
-def _files_below(path: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
-    """A file, or the files below a folder: through symbolic links, but not through one that leads back to a folder above."""
-    here = path.resolve()
-    if path.is_file():
-        yield path
-    elif path.is_dir() and here not in above:
-        for inner in sorted(path.iterdir()):
-            yield from _files_below(inner, above | {here})

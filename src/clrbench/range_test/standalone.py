@@ -147,6 +147,11 @@ def _evaluate(module: pl.LightningModule, loader: Iterable[Any]) -> Evaluation:
     for batch in loader:
         inputs, labels = module.transfer_batch_to_device(batch, module.device, 0)
         scores = module(inputs).float()
+        if scores.ndim != 2 or scores.shape[1] < 2 or labels.shape != scores.shape[:1] or labels.is_floating_point():
+            raise ValueError(
+                f"module(inputs) is {tuple(scores.shape)} and labels are {tuple(labels.shape)} of {labels.dtype}, not scores "
+                "(n, classes) and class numbers (n,): pass evaluate=, a function of the module to accuracy, loss and classes"
+            )
         correct += int((scores.argmax(1) == labels).sum())
         loss += float(F.cross_entropy(scores, labels, reduction="sum"))
         total, classes = total + len(labels), scores.shape[1]

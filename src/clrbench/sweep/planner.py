@@ -74,7 +74,8 @@ class Planner:
 
     def _invalid(self, overrides: tuple[str, ...], reason: str) -> Cell:
         chosen = [text.partition("=")[2] for text in overrides if text.startswith("experiment=")]
-        experiment = chosen[-1] if chosen else self._experiment
+        # A name with more than one part might lead out of the folder of all records.
+        experiment = chosen[-1] if chosen and Path(chosen[-1]).name == chosen[-1] else self._experiment
         return Cell(overrides, invalid_record(Path(self._paths.results), experiment, overrides), error=reason)
 
     def _spec(self, overrides: tuple[str, ...]) -> RunSpec:

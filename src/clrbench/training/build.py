@@ -1,5 +1,7 @@
 """From a RunSpec to an untrained module."""
 
+from typing import Any
+
 import hydra
 import torch
 from torch import nn
@@ -12,23 +14,39 @@ from clrbench.spec import RunSpec
 from clrbench.training.devices import check_net
 from clrbench.training.feed import augmentation
 from clrbench.training.module import INPUTS, Classifier
+from clrbench.training.trial import try_out
 
 
 def build(spec: RunSpec) -> Classifier:
     """The untrained module; the seed alone decides its weights, whatever the policy. Raises ConfigError."""
     torch.manual_seed(spec.config.seed)
     prepare = INPUTS[spec.config.model.input](spec.data.images.train, spec.indices)
-    return Classifier(prepare, build_net(spec), lambda net: make_optimizer(spec, net), augmentation(spec))
+    net = build_net(spec)
+    try_out(net, prepare, spec)
+    return Classifier(prepare, net, lambda net: make_optimizer(spec, net), augmentation(spec))
 
 
 def build_net(spec: RunSpec) -> nn.Module:
     """The network, its weights drawn from the global random state. Raises ConfigError if it cannot be built."""
+    target = spec.config.model.net["_target_"]
     with naming("model.net"):
+        _refuse_lightning_module(hydra.utils.get_object(target), target)  # before it complains about its arguments
         net = hydra.utils.instantiate(spec.config.model.net, spec.data.images.shape, spec.data.images.classes)
     if not isinstance(net, nn.Module):
-        raise ConfigError(f"model.net._target_={spec.config.model.net['_target_']} makes no network (torch.nn.Module)")
+        raise ConfigError(f"model.net._target_={target} makes no network (torch.nn.Module)")
+    _refuse_lightning_module(type(net), target)
     check_net(net, spec.config.trainer)
     return net
+
+
+def _refuse_lightning_module(made: Any, target: str) -> None:
+    # By its name, for there are two packages that have one.
+    if isinstance(made, type) and any(base.__name__ == "LightningModule" for base in made.__mro__):
+        raise ConfigError(
+            f"model.net._target_={target} is a LightningModule, whose training_step and configure_optimizers would not be "
+            "used: name the torch.nn.Module within it, made as Net(shape, classes, ...); optimizer=... and data.augment=... "
+            "train it"
+        )
 
 
 def make_optimizer(spec: RunSpec, net: nn.Module) -> Optimizer:
