@@ -5,40 +5,24 @@ import math
 import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch.optim import Optimizer
 
 from clrbench import schedules
 from clrbench.driver import Driver
+from clrbench.packages import PACKAGES, Callback
 from clrbench.settings import EPOCHS
 
 Policy = Callable[[Any], Any]
 
 
-def _packages() -> list[Any]:
-    """Lightning under each of its names that is installed: their classes differ, and either may train a callback's user."""
-    found = []
-    for name in ("pytorch_lightning", "lightning.pytorch"):
-        with suppress(ModuleNotFoundError):
-            found.append(import_module(name))
-    return found
-
-
-_PACKAGES = _packages()
 _MASTERS = ("StochasticWeightAveraging", "BackboneFinetuning")
 _SOME_EPOCH = 1000
 _MAY_BE_LISTS = ("base_lr", "max_lr", "min_lr")
 
-if TYPE_CHECKING:
-    from pytorch_lightning import Callback as _Callback
-else:
-    _Callback = type("_Callback", tuple(package.Callback for package in _PACKAGES), {})
 
-
-class CyclicLR(_Callback):
+class CyclicLR(Callback):
     """Set the learning rate of every parameter group before every optimizer step.
 
         Trainer(callbacks=[CyclicLR("triangular2", base_lr=0.001, max_lr=0.006, step_size=2000)])
@@ -205,7 +189,7 @@ class CyclicLR(_Callback):
             raise ValueError(
                 f"there is a learning-rate scheduler of its own, {name}, which would undo CyclicLR's rates: remove one of them"
             )
-        masters = tuple(getattr(package.callbacks, name) for package in _PACKAGES for name in _MASTERS)
+        masters = tuple(getattr(package.callbacks, name) for package in PACKAGES for name in _MASTERS)
         for callback in trainer.callbacks:
             if isinstance(callback, masters):
                 raise ValueError(f"{type(callback).__name__} sets rates of its own, as CyclicLR does: remove one of them")
@@ -213,7 +197,7 @@ class CyclicLR(_Callback):
 
 def _steps_per_epoch(trainer: Any, pl_module: Any) -> int | None:
     """The optimizer's steps in an epoch; None where that is open: batches without end, or steps that the module makes."""
-    changing = tuple(package.callbacks.GradientAccumulationScheduler for package in _PACKAGES)
+    changing = tuple(package.callbacks.GradientAccumulationScheduler for package in PACKAGES)
     is_open = not pl_module.automatic_optimization or any(isinstance(callback, changing) for callback in trainer.callbacks)
     if is_open or not math.isfinite(trainer.num_training_batches):
         return None

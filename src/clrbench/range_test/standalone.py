@@ -14,6 +14,7 @@ from pytorch_lightning.utilities.seed import isolate_rng
 from torch.nn import functional as F
 
 from clrbench.callback import CyclicLR
+from clrbench.packages import Callback, package_of
 from clrbench.range_test.curve import LOSS_LIMIT, Curve
 from clrbench.range_test.judge import Bounds, judge
 from clrbench.schedules import named
@@ -82,7 +83,7 @@ class LRRangeTest:
         with isolate_rng(), quiet():
             torch.manual_seed(seed)
             np.random.seed(seed)
-            trainer = pl.Trainer(
+            trainer = package_of(module).Trainer(
                 max_steps=self._iterations,
                 max_epochs=-1,
                 callbacks=[ramp, CyclicLR(self._schedule)],
@@ -97,7 +98,7 @@ class LRRangeTest:
         return ramp
 
 
-class _Ramp(pl.Callback):
+class _Ramp(Callback):
     """Evaluates on the way up, and stops where training has clearly diverged."""
 
     def __init__(self, rate: Callable[[int], float], every: int, score: Evaluate) -> None:

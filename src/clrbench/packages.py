@@ -1,0 +1,30 @@
+"""Lightning's two packages, `pytorch_lightning` and `lightning.pytorch`: equal code, but classes that are not each other's."""
+
+from contextlib import suppress
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+
+def _installed() -> list[Any]:
+    found = []
+    for name in ("pytorch_lightning", "lightning.pytorch"):
+        with suppress(ModuleNotFoundError):
+            found.append(import_module(name))
+    return found
+
+
+PACKAGES = _installed()
+
+if TYPE_CHECKING:
+    from pytorch_lightning import Callback as Callback  # noqa: PLC0414 - exported
+else:
+    # What derives from it is a callback to the Trainers of both.
+    Callback = type("Callback", tuple(package.Callback for package in PACKAGES), {})
+
+
+def package_of(module: Any) -> Any:
+    """The package whose Trainer trains a LightningModule. Raises TypeError for what is none."""
+    for package in PACKAGES:
+        if isinstance(module, package.LightningModule):
+            return package
+    raise TypeError(f"{type(module).__name__} is no LightningModule: derive it from lightning.pytorch.LightningModule")
