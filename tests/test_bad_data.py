@@ -17,6 +17,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from PIL import Image
 
+from clrbench import cli
 from clrbench.complaints import in_one_line
 from clrbench.config import Data, PathNames, checked
 from clrbench.data import load as loading
@@ -461,3 +462,12 @@ def test_a_path_with_unusual_characters_is_answered_with_the_quotes_that_work(na
     said = in_one_line(caught.value, [], lambda choices: composed(*choices))
     (override,) = shlex.split(said.rpartition(": ")[2])
     assert composed("data=npz", override).data.path == name
+
+
+def test_a_choice_of_nothing_ends_in_one_line(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["train.py", "experiment=null"])
+    with pytest.raises(SystemExit):
+        cli.main(lambda: composed("experiment=null"))
+    assert capsys.readouterr().err == (
+        "error: experiment=null: null is no choice: leave it out, which chooses nothing, or name one\n"
+    )

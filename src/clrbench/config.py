@@ -31,7 +31,7 @@ WANDB_MODES = ("auto", "online", "offline", "disabled")
 class Data:
     """Which images, where from, and how they are dealt out.
 
-    module: a LightningDataModule's `_target_` and its settings; size: height and width that all images are resized to.
+    module: a LightningDataModule's `_target_` and its settings; size: the height and width that all images get.
     """
 
     name: str = MISSING
@@ -203,9 +203,8 @@ def _form() -> Any:
 
 def _check_data(data: Data) -> None:
     if not data.sources:
-        raise ConfigError(
-            "data.sources=[] is empty: name at least one of digits, npz, torchvision, imagefolder, datamodule, stream"
-        )
+        known = "digits, npz, torchvision, imagefolder, datamodule, stream"
+        raise ConfigError(f"data.sources=[] is empty: name at least one of {known}")
     if data.path and not {"npz", "imagefolder", "stream"} & set(data.sources):
         raise ConfigError(f"data.path={data.path} is not read by data={data.name}: take data=npz or data=imagefolder with it")
     if data.size is not None and "stream" in data.sources:
@@ -214,7 +213,7 @@ def _check_data(data: Data) -> None:
 
 def _check_names(config: Config) -> None:
     for key, name in _names(config):
-        if not name or name in (".", "..") or {"/", "\\"} & set(name):
+        if name in ("", ".", "..") or {"/", "\\"} & set(name):
             raise ConfigError(f"{key}={name} would lead to another folder: take a name without / and \\")
 
 
@@ -258,8 +257,7 @@ def _choices(config: Config) -> list[tuple[str, str, tuple[str, ...]]]:
 def _names(config: Config) -> list[tuple[str, str]]:
     """What folders of records and cached copies are called after."""
     policy = config.policy.get("name") if isinstance(config.policy, dict) else None
-    named = [("policy.name", str(policy))] if policy else []
-    return [("experiment", config.experiment), ("data.name", config.data.name), *named]
+    return [("experiment", config.experiment), ("data.name", config.data.name), ("policy.name", str(policy))]
 
 
 def _minima(config: Config) -> list[tuple[str, float, float]]:
