@@ -19,6 +19,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from clrbench import config, store
+from clrbench.arguments import check_arm, check_choices, options_first
 from clrbench.checkout import configurations, program
 from clrbench.claim import HeldElsewhereError
 from clrbench.complaints import in_one_line
@@ -52,8 +53,10 @@ def _carry_out(task: Callable[[DictConfig], Any]) -> None:
 def main(hydra_main: Callable[[], Any]) -> None:
     """Run a function made by hydra.main; the process ends with 1 after an error or a failed run."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise, where it would print a paragraph of its own
-    _register_plugins()
     try:
+        sys.argv[1:] = options_first(sys.argv[1:])
+        check_choices(sys.argv[1:], [folder.name for folder in configurations().iterdir()])
+        _register_plugins()
         hydra_main()
     except (HydraException, OmegaConfBaseException) as error:
         _stop(in_one_line(error, sys.argv[1:], _compose_anew))
@@ -100,6 +103,7 @@ def run_one(composed: DictConfig) -> str | None:
         # joblib puts a way of its own in the place of the platform's, and with that no DataLoader can start its processes.
         multiprocessing.set_start_method(multiprocessing.get_all_start_methods()[0], force=True)
     try:
+        check_arm(HydraConfig.get().overrides.task)
         reason = _run_one(composed, sweeping)
     except (ClrbenchError, OSError) as error:
         reason = " ".join(str(error).split())

@@ -13,6 +13,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from clrbench.errors import ConfigError
+from clrbench.keys import check_keys
 from clrbench.schedules import RAMPS
 from clrbench.settings import EPOCHS
 
@@ -34,7 +35,7 @@ class Data:
     name: str = MISSING
     sources: list[str] = MISSING
     path: str | None = None
-    module: dict[str, Any] | None = None
+    module: dict[str, Any] | None = field(default_factory=dict)
     download: bool = True
     augment: str = "none"
     split: str = "holdout"
@@ -151,7 +152,7 @@ class CellSweeper:
     """The form of hydra.sweeper; params: what is swept; plan_only: list the runs with their state, and start nothing."""
 
     _target_: str = "hydra_plugins.clrbench_cells._sweeper.CellSweeper"
-    params: dict[str, str] | None = None
+    params: dict[str, str] = field(default_factory=dict)
     plan_only: bool = False
 
 
@@ -166,6 +167,7 @@ def register() -> None:
 def checked(composed: DictConfig) -> Config:
     """Turn a composed configuration into a Config. Raises ConfigError in one line for what cannot be run."""
     try:
+        check_keys(composed, Config)
         config = OmegaConf.to_object(OmegaConf.merge(_form(), composed))
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
@@ -189,6 +191,8 @@ def checked(composed: DictConfig) -> Config:
         raise ConfigError(
             f"data.path={config.data.path} is not read by data={config.data.name}: take data=npz or data=imagefolder with it"
         )
+    if config.data.module and "datamodule" not in config.data.sources:
+        raise ConfigError(f"data.module is not read by data={config.data.name}: take data=datamodule with it")
     if config.bounds.times != 1 and config.bounds.origin == "given":
         raise ConfigError(
             f"bounds.times={config.bounds.times:g} goes with bounds=range_test: set base_lr and max_lr themselves"

@@ -3,6 +3,7 @@
 import hydra
 import torch
 from torch import nn
+from torch.nn.parameter import UninitializedParameter
 from torch.optim import Optimizer
 
 from clrbench.errors import ConfigError
@@ -27,6 +28,9 @@ def build_net(spec: RunSpec) -> nn.Module:
         net = hydra.utils.instantiate(spec.config.model.net, spec.data.images.shape, spec.data.images.classes)
     if not isinstance(net, nn.Module):
         raise ConfigError(f"model.net._target_={spec.config.model.net['_target_']} makes no network (torch.nn.Module)")
+    lazy = [name for name, parameter in net.named_parameters() if isinstance(parameter, UninitializedParameter)]
+    if lazy:
+        raise ConfigError(f"model.net: {lazy[0]} has no shape yet: give lazy layers their sizes, which follow from the shape")
     check_net(net, spec.config.trainer)
     return net
 
