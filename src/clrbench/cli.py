@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import hydra
 from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
@@ -67,13 +68,16 @@ def main(hydra_main: Callable[[], Any]) -> None:
 
 
 def _register_plugins() -> None:
-    """Tell Hydra of the suite's sweeper and launcher, which it does not look for; a worker gets the list from its driver."""
+    """Tell Hydra of the suite's sweeper and launchers, which it does not look for; a worker gets the list from its driver."""
     plugins = Plugins.instance()  # executes the modules of Hydra's own plugins anew, hence before those that derive from them
+    from hydra_plugins.clrbench_cells._joblib import SETTINGS, WorkersLauncher
     from hydra_plugins.clrbench_cells._slurm import SlurmLauncher
     from hydra_plugins.clrbench_cells._sweeper import CellSweeper
 
     plugins.register(CellSweeper)
     plugins.register(SlurmLauncher)
+    plugins.register(WorkersLauncher)
+    ConfigStore.instance().store(group="hydra/launcher", name="joblib", node=SETTINGS)
 
 
 def _compose_anew(overrides: Sequence[str]) -> DictConfig:
