@@ -24,6 +24,7 @@ from clrbench.config import Config, PathNames, checked
 from clrbench.schema import SCHEMA
 from clrbench.store import CHECKPOINT, PROGRESS, Evaluation, Record, Result, run_folder
 from clrbench.sweep.cells import Cell, state_of
+from clrbench.sweep.faults import faults
 from clrbench.sweep.invalid import invalid_record, remove_invalid, write_invalid
 from clrbench.sweep.job import JOB, Job
 from clrbench.sweep.plan import Pace, hours_left, iterations_left, pace, plan_table, seeds_warning
@@ -156,9 +157,40 @@ def test_the_plan_lists_each_cell_with_its_state_what_is_left_and_the_hours(
     assert rows == [
         ["policy=a seed=[1]", "finished", "0", "0.00"],
         ["policy=b seed=[1]", "interrupted", "60", "0.60"],
-        ["policy=c seed=[1]", "invalid: bad [value]", "0", "0.00"],
     ]
+    assert shown.splitlines()[-1].rstrip() == "invalid: policy=c seed=[1]: bad [value]"
     assert "3 runs: 1 finished, 1 interrupted, 1 invalid; 0.30 h left with 2 workers" in " ".join(shown.split())
+
+
+def said_of(cells: Sequence[Cell], speeds: Pace) -> str:
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(plan_table(cells, speeds, workers=2))
+    return "\n".join(line.rstrip() for line in capture.get().split("\n"))
+
+
+def test_a_fault_that_cells_share_is_one_line_and_where_none_can_run_there_are_no_hours(make_cell: MakeCell) -> None:
+    cells = [make_cell(str(at), error="data/cifar10: no such folder") for at in range(25)]
+    assert said_of(cells, Pace({}, {})) == (
+        "25 runs: 25 invalid; none of them can be run\ninvalid: policy=0 seed=[1] and 24 more: data/cifar10: no such folder\n"
+    )
+
+
+def test_faults_are_grouped_by_their_reason_whatever_file_holds_the_traceback(make_cell: MakeCell) -> None:
+    a, b, c = (make_cell(name) for name in "abc")
+    reasons = {a: "broken (traceback in a/error.log)", b: "too big", c: "broken (traceback in c/error.log)"}
+    assert [(fault.label, fault.reason) for fault in faults(reasons)] == [
+        ("policy=a seed=[1] and 1 more", "broken (traceback in a/error.log)"),
+        ("policy=b seed=[1]", "too big"),
+    ]
+
+
+def test_hours_that_nothing_tells_are_said_to_be_unknown_and_none_are_left_behind_the_end(make_cell: MakeCell) -> None:
+    assert "the hours are unknown: no run on this machine has measured 1 of them" in " ".join(
+        said_of([make_cell("a")], Pace({}, {})).split()
+    )
+    end(make_cell("b"))
+    assert said_of([make_cell("b")], Pace({}, {})).startswith("1 runs: 1 finished; nothing is left\n")
 
 
 def test_hours_are_unknown_where_no_run_of_the_kind_has_been_measured_here(make_cell: MakeCell) -> None:

@@ -54,6 +54,12 @@ def test_a_sweep_goes_on_after_a_bad_run_ends_with_a_table_and_tells_in_its_exit
         ("seed=1,2", "seed=1,2 are several values: add -m to sweep over them"),
         ("iterations=0", "iterations=0 is not a length"),
         ("data.path=mine.npz", "data.path=mine.npz is not read by data=digits: take data=npz"),
+        ("data.module._target_=mine.Images", "data.module._target_ is no key: data.module is empty with this choice of data"),
+        ("++data.module._target_=mine.Images", "data.module is not read by data=digits: take data=datamodule with it"),
+        ("experiment=null", "experiment=null chooses nothing: leave it out"),
+        ("--epochs=3", "--epochs=3 is no option: write settings as KEY=VALUE, without dashes"),
+        ("+foo=1", "foo is no key: the configuration has arm, bounds"),
+        ("++trainer.max_epochs=1", "trainer.max_epochs is no key: did you mean iterations='4 epochs'?"),
         ("policy.window=square", "window=square is impossible: it must be one of triangular, parabolic, hann"),
     ],
 )
@@ -74,6 +80,17 @@ def test_a_sweep_over_nets_says_how_to_set_what_they_alone_have(tmp_path: Path) 
     assert said.startswith("error: model.net.depth is no key: ")
     assert said.endswith("; ++model.net.depth=... sets what only a sweep's arms have\n")
     assert "2 runs: 2 missing" in run(tmp_path, *sweep, "++model.net.depth=8").stdout
+
+
+def test_options_may_stand_between_overrides_and_behind_them(tmp_path: Path) -> None:
+    shown = run(tmp_path, "policy=fixed", "-m", "seed=1,2", "hydra.sweeper.plan_only=true", "--config-dir", str(tmp_path))
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "2 runs: 2 missing" in shown.stdout
+
+
+def test_what_a_sweep_spans_can_be_added_to_the_sweeper_itself(tmp_path: Path) -> None:
+    shown = run(tmp_path, "-m", "+hydra.sweeper.params.seed='1,2'", "hydra.sweeper.plan_only=true")
+    assert "2 runs: 2 missing" in shown.stdout
 
 
 def test_help_lists_the_choices_and_the_configuration_can_be_shown(tmp_path: Path) -> None:

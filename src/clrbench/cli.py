@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import hydra
 from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
@@ -21,6 +22,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from clrbench import config, store
+from clrbench.arguments import check_arm, check_choices, options_first
 from clrbench.checkout import configurations, program
 from clrbench.claim import HeldElsewhereError
 from clrbench.complaints import in_one_line
@@ -55,8 +57,10 @@ def _carry_out(task: Callable[[DictConfig], Any]) -> None:
 def main(hydra_main: Callable[[], Any]) -> None:
     """Run a function made by hydra.main; the process ends with 1 after an error or a failed run."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise, where it would print a paragraph of its own
-    _register_plugins()
     try:
+        sys.argv[1:] = options_first(sys.argv[1:])
+        check_choices(sys.argv[1:], [folder.name for folder in configurations().iterdir()])
+        _register_plugins()
         hydra_main()
     except (HydraException, OmegaConfBaseException) as error:
         _stop(in_one_line(error, sys.argv[1:], _compose_anew))
@@ -71,13 +75,16 @@ def main(hydra_main: Callable[[], Any]) -> None:
 
 
 def _register_plugins() -> None:
-    """Tell Hydra of the suite's sweeper and launcher, which it does not look for; a worker gets the list from its driver."""
+    """Tell Hydra of the suite's sweeper and launchers, which it does not look for; a worker gets the list from its driver."""
     plugins = Plugins.instance()  # executes the modules of Hydra's own plugins anew, hence before those that derive from them
+    from hydra_plugins.clrbench_cells._joblib import SETTINGS, WorkersLauncher
     from hydra_plugins.clrbench_cells._slurm import SlurmLauncher
     from hydra_plugins.clrbench_cells._sweeper import CellSweeper
 
     plugins.register(CellSweeper)
     plugins.register(SlurmLauncher)
+    plugins.register(WorkersLauncher)
+    ConfigStore.instance().store(group="hydra/launcher", name="joblib", node=SETTINGS)
 
 
 def _chosen_null(overrides: Sequence[str]) -> str:
@@ -117,7 +124,8 @@ def run_one(composed: DictConfig) -> float | None:
         return None
     overrides = list(HydraConfig.get().overrides.task)
     try:
-        return _run(_bound(composed), overrides)
+        check_arm(overrides)
+        return _run(_bound(composed), [*config.config_dirs(HydraConfig.get()), *overrides])
     except (ClrbenchError, OSError) as error:
         if HydraConfig.get().mode == RunMode.RUN:
             _stop(" ".join(str(error).split()))

@@ -27,7 +27,7 @@ def in_one_line(error: Exception, overrides: Sequence[str], compose: Compose) ->
         # What a net or a policy takes is known once it is chosen, which the arms of a sweep do.
         is_of_arms = {"-m", "--multirun"} & set(overrides) and match[1].startswith(("model.net.", "policy."))
         in_sweep = f"; ++{match[1]}=... sets what only a sweep's arms have" if is_of_arms else ""
-        return _unknown_key(match[1], _composed_without_values(overrides, compose)) + in_sweep
+        return unknown_key(match[1], _composed_without_values(overrides, compose)) + in_sweep
     if match := re.search(r"Could not find '([^']+)'\n\nAvailable options in '([\w/]+)':\n((?:\t.*\n?)+)", text):
         chosen, group, options = match.groups()
         choice = chosen.removeprefix(f"{group}/")
@@ -63,10 +63,13 @@ def _composed_without_values(overrides: Sequence[str], compose: Compose) -> Dict
         return compose([])
 
 
-def _unknown_key(key: str, config: DictConfig) -> str:
+def unknown_key(key: str, config: Any) -> str:
+    """What to say of a key that `config`, composed without it, does not have."""
     parent, _, name = key.rpartition(".")
     node = OmegaConf.select(config, parent) if parent else config
     allowed = sorted(map(str, node)) if isinstance(node, DictConfig) else []
+    if isinstance(node, DictConfig) and not allowed:
+        return f"{key} is no key: {parent} is empty with this choice of {key.partition('.')[0]}"
     close = difflib.get_close_matches(name, allowed, 1)
     meant = _ELSEWHERE.get(name) or (".".join(filter(None, (parent, close[0]))) if close else _like(name, config))
     hint = f"did you mean {meant}? " if meant else ""

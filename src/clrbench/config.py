@@ -13,6 +13,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from clrbench.errors import ConfigError
+from clrbench.keys import check_keys
 from clrbench.schedules import RAMPS
 from clrbench.settings import EPOCHS
 
@@ -37,7 +38,7 @@ class Data:
     name: str = MISSING
     sources: list[str] = MISSING
     path: str | None = None
-    module: dict[str, Any] | None = None
+    module: dict[str, Any] | None = field(default_factory=dict)
     size: int | None = None
     download: bool = True
     augment: str = "none"
@@ -155,8 +156,13 @@ class CellSweeper:
     """The form of hydra.sweeper; params: what is swept; plan_only: list the runs with their state, and start nothing."""
 
     _target_: str = "hydra_plugins.clrbench_cells._sweeper.CellSweeper"
-    params: dict[str, str] | None = None
+    params: dict[str, str] = field(default_factory=dict)
     plan_only: bool = False
+
+
+def config_dirs(hydra: Any) -> list[str]:
+    """`--config-dir` as it was typed, for the record of a run; none where it was not."""
+    return [f"--config-dir={source.path}" for source in hydra.runtime.config_sources if source.provider == "command-line"]
 
 
 def register() -> None:
@@ -170,6 +176,7 @@ def register() -> None:
 def checked(composed: DictConfig) -> Config:
     """Turn a composed configuration into a Config. Raises ConfigError in one line for what cannot be run."""
     try:
+        check_keys(composed, Config)
         config = OmegaConf.to_object(OmegaConf.merge(_form(), composed))
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
@@ -207,6 +214,8 @@ def _check_data(data: Data) -> None:
         raise ConfigError(f"data.sources=[] is empty: name at least one of {known}")
     if data.path and not {"npz", "imagefolder", "stream"} & set(data.sources):
         raise ConfigError(f"data.path={data.path} is not read by data={data.name}: take data=npz or data=imagefolder with it")
+    if data.module and "datamodule" not in data.sources:
+        raise ConfigError(f"data.module is not read by data={data.name}: take data=datamodule with it")
     if data.size is not None and "stream" in data.sources:
         raise ConfigError(f"data.size={data.size} goes with images in memory: streamed ones get a size of their own, 224x224")
 

@@ -18,7 +18,7 @@ from clrbench.store import DIVERGED, FAILED
 CYCLE, KEEP, UNKNOWN = "use CLR", "keep the fixed rate", "not enough runs"
 RIGHT, WRONG = "take the bounds that the range test finds", "take other bounds than the range test finds"
 MARGIN = 0.5
-SEEDS = (1, 2, 3, 4, 5)
+SEEDS = 5
 # What an experiment sweeps over, as far as runs are typed with it.
 _OF_EXPERIMENT = ("experiment=", "arm=", "seed=", "policy", "bounds", "optimizer")
 _TOLD = ("base_lr", "max_lr", "step_size", "gamma", "decays", "window")
@@ -120,7 +120,7 @@ def _bounds_advice(about: Mapping[str, Any], beside: Sequence[Deviation]) -> Adv
         **about,
         choice=choice,
         because=[f"{found.name}, {describe(found)}: {_mean(found)}", *map(_cost, beside)],
-        command="" if choice != UNKNOWN else f"python train.py -m {chosen} seed={','.join(map(str, SEEDS))}",
+        command="" if choice != UNKNOWN else f"python train.py -m {chosen} seed={_seeds()}",
     )
 
 
@@ -159,7 +159,7 @@ def _because(arms: Sequence[Arm], best: Arm, fixed: Arm, differences: Sequence[f
     if len(rates) < RATES:
         said.append(untuned(set(rates)))
     elif choice == UNKNOWN:
-        said.append(f"the difference is not settled: at least {len(SEEDS)} common seeds are needed, or a larger difference")
+        said.append(f"the difference is not settled: at least {SEEDS} common seeds are needed, or a larger difference")
     return said
 
 
@@ -183,14 +183,14 @@ def _rival_command(arm: Arm, data: str, model: str) -> str:
     typed = arm.runs[0].config.get("overrides", ())
     if arm.experiment == "adhoc" or not typed or any(text.startswith("arm=") for text in typed):
         return _command(arm, data, model)
-    return _first_command(data, model, _typed(arm, _OF_EXPERIMENT))
+    return _first_command(data, model, _typed(arm, _OF_EXPERIMENT), arm)
 
 
 def _command(arm: Arm, data: str, model: str, is_tuned: bool = True) -> str:
     if arm.experiment == "adhoc" or not is_tuned:
         # Data of one's own are not known by their name.
-        return _first_command(data, model, _typed(arm, ("policy", *_OF_EXPERIMENT[:3])))
-    experiment, seeds = shlex.quote(arm.experiment), ",".join(map(str, SEEDS))
+        return _first_command(data, model, _typed(arm, ("policy", *_OF_EXPERIMENT[:3])), arm)
+    experiment, seeds = shlex.quote(arm.experiment), _seeds(arm)
     # Where a sweep begins no arm has chosen the net, so that what the net takes has to be forced.
     if changed := [f"++{text}" if text.startswith("model.net.") else text for text in _typed(arm, _OF_EXPERIMENT)]:
         return f"python train.py -m experiment={experiment} {shlex.join(changed)} seed={seeds}"
@@ -203,7 +203,14 @@ def _typed(arm: Arm, but: tuple[str, ...]) -> list[str]:
     return [text for text in arm.runs[0].config.get("overrides", ()) if not text.startswith(left_out)]
 
 
-def _first_command(data: str, model: str, typed: Sequence[str] = ()) -> str:
+def _seeds(arm: Arm | None = None) -> str:
+    """The first five seeds; the five behind those that have run, where so many have: the same ones would run nothing."""
+    ran = {} if arm is None else arm.accuracies
+    first = max(ran) + 1 if len(ran) >= SEEDS else 1
+    return ",".join(map(str, range(first, first + SEEDS)))
+
+
+def _first_command(data: str, model: str, typed: Sequence[str] = (), arm: Arm | None = None) -> str:
     groups = {text.partition("=")[0] for text in typed}
     named = [f"{group}={name}" for group, name in (("data", data), ("model", model)) if group not in groups]
-    return f"python train.py -m {shlex.join(['experiment=compare', *named, *typed])} seed={','.join(map(str, SEEDS))}"
+    return f"python train.py -m {shlex.join(['experiment=compare', *named, *typed])} seed={_seeds(arm)}"

@@ -14,6 +14,8 @@ _EVERY = 0.5
 def end_with_parent() -> None:
     """Kill this process soon after its parent died; does nothing where it is no worker of a multiprocessing pool.
 
+    A pool calls it in each worker before the first task, which a killed driver may never send.
+
     The jobs of a cluster are no such workers: they outlive the command that submitted them.
     """
     parent = multiprocessing.parent_process()

@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from clrbench.environment import host
 from clrbench.errors import ClrbenchError
 from clrbench.store import FINISHED, Result, records
-from clrbench.sweep.cells import Cell, State, split_seed, state_of
+from clrbench.sweep.cells import INVALID, Cell, State, split_seed, state_of
+from clrbench.sweep.faults import faults
 
 Kind = TypeVar("Kind")
 
@@ -95,29 +98,41 @@ def hours_left(cell: Cell, state: State, speeds: Pace) -> float | None:
     return None if speed is None else left * speed / 3600
 
 
-def plan_table(cells: Sequence[Cell], speeds: Pace, workers: int) -> Table:
-    """A row a cell: its state, the iterations left, and the hours of one worker that they take."""
-    states = [state_of(cell) for cell in cells]
-    hours = [hours_left(cell, state, speeds) for cell, state in zip(cells, states, strict=True)]
-    guessed = [bool(time) and speeds.is_estimate(cell) for cell, time in zip(cells, hours, strict=True)]
-    table = Table(title=_title(states, hours, any(guessed), workers), title_justify="left")
+def plan_table(cells: Sequence[Cell], speeds: Pace, workers: int) -> Group:
+    """A row a cell that can be run: its state, the iterations and the hours of one worker left. Below it, why others cannot."""
+    able = [cell for cell in cells if cell.error is None]
+    states = {cell: state_of(cell) for cell in cells}
+    hours = {cell: hours_left(cell, states[cell], speeds) for cell in able}
+    guessed = {cell for cell in able if hours[cell] and speeds.is_estimate(cell)}
+    counts = ", ".join(f"{count} {status}" for status, count in Counter(state.status for state in states.values()).items())
+    title = f"{len(cells)} runs: {counts}; {_left(list(hours.values()), bool(guessed), workers)}"
+    lines = [
+        Text(f"{INVALID}: {fault.label}: {fault.reason}")
+        for fault in faults({cell: cell.error for cell in cells if cell.error is not None})
+    ]
+    if not able:
+        return Group(Text(title), *lines)
+    table = Table(title=title, title_justify="left")
     table.add_column("run")
     table.add_column("state")
     table.add_column("iterations left", justify="right")
     table.add_column("hours", justify="right")
-    for cell, state, time, is_guessed in zip(cells, states, hours, guessed, strict=True):
-        shown = "?" if time is None else f"{'~' * is_guessed}{time:.2f}"
+    for cell in able:
+        state, time = states[cell], hours[cell]
+        shown = "?" if time is None else f"{'~' * (cell in guessed)}{time:.2f}"
         status = f"{state.status}: {state.reason}" if state.reason else state.status
         table.add_row(escape(cell.label), escape(status), f"{iterations_left(cell, state):,}", shown)
-    return table
+    return Group(table, *lines)
 
 
-def _title(states: Iterable[State], hours: Sequence[float | None], is_guessed: bool, workers: int) -> str:
-    counts = ", ".join(f"{count} {status}" for status, count in Counter(state.status for state in states).items())
+def _left(hours: Sequence[float | None], is_guessed: bool, workers: int) -> str:
+    """How long the cells take that can be run, in words."""
     known = [time for time in hours if time is not None]
+    unknown = len(hours) - len(known)
+    if not hours:
+        return "none of them can be run"
+    if not any(known):
+        return f"the hours are unknown: no run on this machine has measured {unknown} of them" if unknown else "nothing is left"
     left = f"{sum(known) / workers:.2f} h left with {workers} workers"
     left += ", by the pace of the shipped runs on another machine (~)" if is_guessed else ""
-    unknown = len(hours) - len(known)
-    return f"{len(hours)} runs: {counts}; {left}" + (
-        f", besides {unknown} of a kind that no run on this machine has measured yet" if unknown else ""
-    )
+    return left + (f", besides {unknown} of a kind that no run on this machine has measured yet" if unknown else "")

@@ -29,6 +29,7 @@ _MADE_OF_SEED = re.compile(r"\$\{[^}]*seed")
 
 class Planner:
     """Finds the cells of overrides; `find_bounds` carries out the range test of those that leave their bounds to it.
+    options: what was typed beside overrides, for the records.
 
     Composing takes a tenth of a second. So the cells that differ in the seed alone are composed once; bounds, lengths and
     seed are bound afterwards.
@@ -41,9 +42,10 @@ class Planner:
         say: Callable[[str], None],
         experiment: str = "adhoc",
         find_bounds: Find = look_up,
+        options: Sequence[str] = (),
     ) -> None:
         self._compose, self._paths, self._say, self._experiment = compose, paths, say, experiment
-        self._find_bounds = find_bounds
+        self._find_bounds, self._options = find_bounds, options
         self._said: set[str] = set()
         self._configs: dict[tuple[str, ...], Config] = {}
         self._load = cache(lambda section: load(Data(**json.loads(section)), paths, self._say_once))
@@ -69,7 +71,7 @@ class Planner:
             spec.step_id,
             spec.iterations,
             task=(config.data.name, config.model.name),
-            job=Job(config, overrides, spec.run_id),
+            job=Job(config, [*self._options, *overrides], spec.run_id),
         )
 
     def _invalid(self, overrides: tuple[str, ...], reason: str) -> Cell:

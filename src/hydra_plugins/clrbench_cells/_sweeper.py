@@ -21,11 +21,13 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.console import Console
 from rich.markup import escape
 
+from clrbench.arguments import check_arm
 from clrbench.claim import clear_claim
-from clrbench.config import PathNames
+from clrbench.config import PathNames, config_dirs
 from clrbench.errors import ClrbenchError, ConfigError
 from clrbench.range_test.carry import carry_out, look_up
 from clrbench.sweep.cells import RUNNING, Cell, State, state_of
+from clrbench.sweep.faults import faults
 from clrbench.sweep.invalid import remove_invalid, write_invalid
 from clrbench.sweep.job import JOB, JobLoader
 from clrbench.sweep.plan import pace, plan_table, seeds_warning
@@ -77,8 +79,12 @@ class CellSweeper(Sweeper):
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         params = [f"{key}={values}" for key, values in self._params.items()]
         all_overrides = combinations(parser.parse_overrides([*params, *arguments]))
+        for overrides in all_overrides:
+            check_arm(overrides)
         find_bounds = look_up if self._plan_only else carry_out
-        planner = Planner(self._compose, self._paths, self._say, self.config.experiment, find_bounds)
+        planner = Planner(
+            self._compose, self._paths, self._say, self.config.experiment, find_bounds, config_dirs(self.config.hydra)
+        )
         return planner.cells(all_overrides)
 
     @property
@@ -165,11 +171,15 @@ class CellSweeper(Sweeper):
             title = f"{len(ended)} of {len(cells)} runs, mean ± 95% interval over seeds"
             runs = [run for cell in ended for run in run_of(cell.record, OWN)]
             print_summary(self._console, title, runs, self._conf, Path(self._paths.results))
-        failed = [cell for cell in cells if not states[cell].is_ended]
-        for cell in failed:
-            reason = cell.error or self._reasons.get(cell) or states[cell].reason or states[cell].status
+        failed = {
+            cell: cell.error or self._reasons.get(cell) or state.reason or state.status
+            for cell, state in states.items()
+            if not state.is_ended
+        }
+        for cell, reason in failed.items():
             _record_failure(cell, states[cell], reason)
-            print(f"failed: {cell.label}: {reason}", file=sys.stderr)
+        for fault in faults(failed):
+            print(f"failed: {fault.label}: {fault.reason}", file=sys.stderr)
         if failed:
             where = ", ".join(sorted({str(cell.invalid.folder.parent) for cell in failed}))
             print(
