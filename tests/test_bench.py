@@ -203,3 +203,14 @@ def test_a_number_of_threads_from_outside_is_refused(monkeypatch):
     monkeypatch.setattr("sys.argv", ["bench", "step"])
     with pytest.raises(SystemExit, match="error: OMP_NUM_THREADS=1 takes threads away from what is measured: unset it"):
         command.main()
+
+
+def test_at_80_columns_the_names_of_figures_stay_whole_and_what_has_no_room_is_told() -> None:
+    name = "clrbench, pair, float32 / matrix product, pair, float32"
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(report.table([Figure(name, "ms", [1012.5, 1013.0], Goal(10, is_minimum=False))], console.width))
+    shown = capture.get()
+    assert name in shown
+    assert "1012.75" in shown
+    assert "no room for: spread" in " ".join(shown.split())

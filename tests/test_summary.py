@@ -182,6 +182,24 @@ def test_the_table_shows_failures_only_where_there_are_any(tmp_path: Path) -> No
     assert "failed" in headings[1]
 
 
+def test_at_80_columns_names_and_settings_stay_whole_and_what_has_no_room_is_told(tmp_path: Path) -> None:
+    long = {"arm": "compare/fixed_middle", "data": "cifar10", "model": "cifar10_full", "iterations": 70000, "runs": 5}
+    numbers = {"test_accuracy": 81.2, "half_width": 0.3, "to_fixed": 22000.0, "speed_up": 3.1, "seconds": 1234.5}
+    rows = [
+        {"settings": f"base_lr=0.001, max_lr=0.006, step_size={size}", "diverged": 1, "failed": 0, **long, **numbers}
+        for size in (2000, 4000)
+    ]
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(summary_table(pl.DataFrame(rows), "2 of 2 runs", console.width))
+    shown = capture.get()
+    assert "…" not in shown
+    for words, times in (("compare/fixed_middle", 2), ("step_size=2000", 1), ("81.20 ± 0.30", 2)):
+        assert shown.count(words) == times
+    assert "no room for: seconds, speed-up, to fixed, runs" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
 def test_reading_records_and_making_tables_needs_no_torch() -> None:
     code = (
         "import sys, clrbench.analysis.summary, clrbench.report.build, clrbench.report.terminal; print('torch' in sys.modules)"

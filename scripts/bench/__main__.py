@@ -50,7 +50,7 @@ def _measure(part: str, record: Path) -> None:
         versions = contestants.versions()
         figures = peers.measure(CONF, sizes, CONSOLE.print)
     report.write(record, figures, sizes, "make bench", load, versions)
-    CONSOLE.print(report.table(figures))
+    CONSOLE.print(report.table(figures, CONSOLE.width))
     if warning := report.busy(load):
         CONSOLE.print(warning)
     CONSOLE.print(f"{record}: every repetition, versions and machine")

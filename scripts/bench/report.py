@@ -13,26 +13,39 @@ from bench.figure import Figure
 from bench.sizes import Sizes
 from clrbench import environment
 from clrbench.files import write_text
+from clrbench.report.terminal import fitted, left_out
+
+_HEADINGS = ("figure", "median", "spread", "unit", "goal", "met")
 
 
-def table(figures: Sequence[Figure]) -> Table:
-    """One row a figure: the median, the spread from the lowest to the highest repetition, and the goal."""
-    caption = "ms and µs are a step's; pair: two processes of one thread each, side by side"
-    result = Table("figure", title=environment.host(), caption=caption, box=box.SIMPLE_HEAD)
-    for heading in ("median", "spread"):
-        result.add_column(heading, justify="right", no_wrap=True)
-    for heading in ("unit", "goal", "met"):
-        result.add_column(heading, no_wrap=True)
-    for figure in figures:
-        result.add_row(
-            figure.name,
-            f"{figure.median:.2f}",
-            f"{min(figure.values):.2f} - {max(figure.values):.2f}",
-            figure.unit,
-            str(figure.goal or ""),
-            {True: "yes", False: "[bold]no[/bold]", None: ""}[figure.met],
+def table(figures: Sequence[Figure], width: int = 160) -> Table:
+    """One row a figure: the median, the spread from the lowest to the highest repetition, and the goal; what fits."""
+    return fitted(lambda without: _table(figures, without), ("spread", "goal", "met"), width)
+
+
+def _table(figures: Sequence[Figure], without: Sequence[str]) -> Table:
+    caption = "; ".join(["ms and µs are a step's; pair: two processes of one thread each, side by side", *left_out(without)])
+    result = Table(title=environment.host(), caption=caption, box=box.SIMPLE_HEAD)
+    rows = [_row(figure) for figure in figures]
+    shown = [heading for heading in _HEADINGS if heading not in without]
+    for heading in shown:
+        result.add_column(
+            heading, justify="right" if heading in ("median", "spread") else "left", no_wrap=True, overflow="fold"
         )
+    for row in rows:
+        result.add_row(*(row[heading] for heading in shown))
     return result
+
+
+def _row(figure: Figure) -> dict[str, str]:
+    return {
+        "figure": figure.name,
+        "median": f"{figure.median:.2f}",
+        "spread": f"{min(figure.values):.2f} - {max(figure.values):.2f}",
+        "unit": figure.unit,
+        "goal": str(figure.goal or ""),
+        "met": {True: "yes", False: "[bold]no[/bold]", None: ""}[figure.met],
+    }
 
 
 def write(path: Path, figures: Sequence[Figure], sizes: Sizes, command: str, load: float, versions: Mapping[str, str]) -> None:

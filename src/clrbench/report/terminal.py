@@ -1,14 +1,15 @@
 """Tables for the terminal."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from clrbench.analysis.advice import Advice
 from clrbench.analysis.decomposition import decomposition_in_words
@@ -25,7 +26,7 @@ _COLOURS = {HOLDS: "green", FAILS: "red"}
 def print_summary(console: Console, title: str, runs: Sequence[Run], conf: Path, results: Path) -> None:
     """What a sweep ends with: a row an arm, the best one's lead, and the verdict on each claim that its runs bear on."""
     arms = arms_of(runs)
-    console.print(summary_table(summarize(arms), title))
+    console.print(summary_table(summarize(arms), title, console.width))
     for sentence in [*leads(arms), *decomposition_in_words(arms)]:
         console.print(escape(sentence))
     told = [verdict for verdict in judge_all(runs, conf, results) if any(verdict.source == run.source for run in runs)]
@@ -45,13 +46,52 @@ def verdict_table(verdicts: Sequence[Verdict]) -> Table:
     return table
 
 
-def summary_table(summary: pl.DataFrame, title: str) -> Table:
-    """The table behind a sweep, from `analysis.summary.summarize`; columns that say nothing are left out."""
-    shown = _columns(summary)
-    caption = "to fixed: iterations to the accuracy at which the best fixed rate ends" if "to fixed" in shown else None
+def summary_table(summary: pl.DataFrame, title: str, width: int = 160) -> Table:
+    """The table behind a sweep, from `analysis.summary.summarize`, at most `width` characters wide.
+
+    Columns that say nothing are left out; so are, with a word in the caption, those that do not fit.
+    """
+    columns = _columns(summary)
+    alike = [heading for heading, name in (("runs", "runs"), ("budget", "iterations")) if summary[name].n_unique() == 1]
+    least = [heading for heading in ("seconds", "speed-up", "to fixed", *alike) if heading in columns]
+    return fitted(lambda without: _summary_table(summary, title, columns, without), least, width)
+
+
+def fitted(make: Callable[[Sequence[str]], Table], least: Sequence[str], width: int) -> Table:
+    """What `make` makes without some columns: as few of `least`, from its front, as it takes to fit into `width`."""
+    for count in range(len(least) + 1):
+        table = make(least[:count])
+        widths = [_least_width(column) for column in table.columns]
+        if 1 + sum(3 + each for each in widths) <= width:  # two blanks and a line a column
+            for column, each in zip(table.columns, widths, strict=True):
+                column.no_wrap = each == max(map(len, _texts(column)))  # rich would take from single words as well
+            break
+    return table
+
+
+def _least_width(column: Column) -> int:
+    """The width at which no word is broken, nor any text of a column that does not wrap."""
+    words = _texts(column) if column.no_wrap else [word for text in _texts(column) for word in text.split()]
+    return max(map(len, words), default=0)
+
+
+def _texts(column: Column) -> list[str]:
+    return [Text.from_markup(str(text)).plain for text in (column.header, *column.cells)]
+
+
+def left_out(columns: Sequence[str]) -> list[str]:
+    """What a caption says of columns that do not fit."""
+    return [f"no room for: {', '.join(columns)}"] if columns else []
+
+
+def _summary_table(summary: pl.DataFrame, title: str, columns: dict[str, Any], without: Sequence[str]) -> Table:
+    shown = {heading: column for heading, column in columns.items() if heading not in without}
+    told = ["to fixed: iterations to the accuracy at which the best fixed rate ends"] if "to fixed" in shown else []
+    caption = "; ".join([*told, *left_out(without)]) or None
     table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
     for heading, (_, justify) in shown.items():
-        table.add_column(heading, justify=justify, no_wrap=heading != "settings")
+        # Names and settings tell the rows apart: they go on in the next line rather than lose their ends.
+        table.add_column(heading, justify=justify, no_wrap=justify == "right", overflow="fold")
     for row in summary.iter_rows(named=True):
         table.add_row(*(show(row) for show, _ in shown.values()))
     return table
