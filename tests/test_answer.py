@@ -167,7 +167,7 @@ def test_words_that_surprise_have_their_reason_beside_them(tmp_path: Path) -> No
     contents = gather(tmp_path, CONF)
     assert row_of(contents, "C1").why == "equal means within 0.5 points, and the interval lies on both sides of that limit"
     assert row_of(contents, "C1r").why == (
-        "5 seeds cannot settle a yes-or-no claim among the 2 of its family: it takes 6, all alike"
+        "5 seeds cannot settle a yes-or-no claim of 2 that are judged together: it takes 6, all alike"
     )
 
 

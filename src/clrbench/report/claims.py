@@ -135,7 +135,7 @@ def _open(verdict: Verdict, family: int) -> str:
         if least_p(seeds) * family <= ALPHA:
             return "the seeds do not agree"
         return (
-            f"{seeds} seeds cannot settle a yes-or-no claim among the {family} of its family: "
+            f"{seeds} seeds cannot settle a yes-or-no claim of {family} that are judged together: "
             f"it takes {_seeds_for(family)}, all alike"
         )
     if verdict.interval is None or verdict.mean is None or not math.isfinite(verdict.mean):
@@ -144,7 +144,7 @@ def _open(verdict: Verdict, family: int) -> str:
     limits = {EQUAL: (-claim.margin, claim.margin), BELOW: (claim.margin,), HIGHER: (0.0,)}[claim.relation]
     crossed = [limit for limit in limits if low <= limit <= high]
     if not crossed:
-        return f"clear alone, but not as one of the {family} claims of its family"
+        return f"clear on its own, but not as one of {family} claims that are judged together"
     return {
         HIGHER: "the interval includes 0",
         BELOW: f"the interval includes the limit of {claim.margin:g}%",

@@ -122,7 +122,8 @@ def answer_drawings(found: Compared, accuracy: str, rate: str) -> list[Drawing]:
     arms = [arm.label for arm in found.best_first]
     paper = {arm.label: found.paper[arm.name] for arm in found.best_first if arm.name in found.paper}
     focus = [found.treatment.label, found.control.label]
-    shared = {"arms": arms, "focus": focus, "sync": "answer"}
+    names = {arm.label: arm.name for arm in found.best_first}
+    shared = {"arms": arms, "names": names, "focus": focus, "sync": "answer"}
     return [
         Drawing("answer-accuracy", ACCURACY, {"of": accuracy, **shared, "paper": paper, "span": list(span(found))}),
         Drawing("answer-rate", RATE, {"of": rate, **shared}),

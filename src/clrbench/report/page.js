@@ -124,7 +124,7 @@ function readOut(plot, figure, curves, chart) {
     if (x > xs.at(-1) || x < Math.min(0, xs[0])) return "";
     const at = xs.reduce((best, value, index) => (Math.abs(value - x) < Math.abs(xs[best] - x) ? index : best), 0);
     const value = curve.columns[figure.y][at];
-    return value === null ? "" : `${curve.arm} ${shown(value)}`;
+    return value === null ? "" : `${figure.names?.[curve.arm] ?? curve.arm} ${shown(value)}`;
   });
   line.textContent = `${figure.labels[0].split(",")[0]} ${shown(Number(x.toPrecision(3)))}: ${parts.filter(Boolean).join(", ")}`;
 }

@@ -48,7 +48,7 @@ def render(contents: Contents, folder: Path, conf: Path) -> str:
         shipped=sum(run.source == EVIDENCE for run in contents.runs),
         no_answer=NO_ANSWER,
         first=[_figure(drawing) for drawing in first],
-        answer_legend=_legend(contents.answer.compared.best_first) if contents.answer else [],
+        answer_legend=_legend(contents.answer.compared.best_first, is_short=True) if contents.answer else [],
         groups=_groups(claim_table(contents.verdicts)),
         advice=[{**vars(advice), "title": advice_title(advice)} for advice in contents.advice],
         unknown=UNKNOWN,
@@ -162,8 +162,13 @@ def _section(
     }
 
 
-def _legend(arms: Sequence[Arm]) -> list[dict[str, str]]:
-    return [{"arm": arm.label, "policy": colour_of(arm)} for arm in arms]
+def _legend(arms: Sequence[Arm], is_short: bool = False) -> list[dict[str, Any]]:
+    """A box an arm. dash: how many arms before it have its colour; is_short: by their names alone."""
+    colours = [colour_of(arm) for arm in arms]
+    return [
+        {"arm": arm.label, "name": arm.name if is_short else arm.label, "policy": colour, "dash": colours[:at].count(colour)}
+        for at, (arm, colour) in enumerate(zip(arms, colours, strict=True))
+    ]
 
 
 def _drawings(section: Section, anchor: str) -> Sequence[Drawing]:

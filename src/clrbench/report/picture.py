@@ -15,7 +15,7 @@ from clrbench.report.palette import colour_of
 
 # How far below the lowest end the axis begins, in points: where the curves differ, not where they all rise.
 BELOW = 6
-LETTER = 7.4  # pixels, the widest mean of the fonts named in svg.py
+LETTER = 8.2  # pixels, the mean width in the widest of the fonts that svg.py names
 
 
 @dataclass(frozen=True)
