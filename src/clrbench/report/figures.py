@@ -117,17 +117,19 @@ def range_drawing(name: str, arm: str, measured: Measured) -> Drawing:
     return _drawing(name, kind, curves, colours, marks=marks)
 
 
-def answer_drawings(found: Compared, accuracy: str, rate: str) -> list[Drawing]:
-    """The answer's figure: the curves of its arms from the two figures of Table 1, so that no number is there twice."""
+def answer_drawings(found: Compared, anchor: str) -> list[Drawing]:
+    """The answer's figure: the curves of its arms from the figures of the section at `anchor`, so that no number is there twice."""
     arms = [arm.label for arm in found.best_first]
     paper = {arm.label: found.paper[arm.name] for arm in found.best_first if arm.name in found.paper}
     focus = [found.treatment.label, found.control.label]
     names = {arm.label: arm.name for arm in found.best_first}
     shared = {"arms": arms, "names": names, "focus": focus, "sync": "answer"}
-    return [
-        Drawing("answer-accuracy", ACCURACY, {"of": accuracy, **shared, "paper": paper, "span": list(span(found))}),
-        Drawing("answer-rate", RATE, {"of": rate, **shared}),
-    ]
+    whole = {"of": f"{anchor}-accuracy", **shared, "paper": paper, "span": list(span(found))}
+    drawings = [Drawing("answer-accuracy", ACCURACY, whole)]
+    # The policies of somebody else's code have no rates to draw.
+    if any(arm.runs[0].schedule for arm in found.best_first):
+        drawings.append(Drawing("answer-rate", RATE, {"of": f"{anchor}-rate", **shared}))
+    return drawings
 
 
 def _drawing(name: str, kind: Kind, curves: Mapping[str, pl.DataFrame], colours: Mapping[str, str], **more: Any) -> Drawing:

@@ -14,7 +14,8 @@ function figureOf(name) {
   const figure = DATA.figures[name];
   if (!figure.of) return figure;
   const whole = DATA.figures[figure.of];
-  return { ...whole, ...figure, curves: figure.arms.map((arm) => whole.curves.find((curve) => curve.arm === arm)).filter(Boolean) };
+  const curves = figure.arms.map((arm) => whole.curves.find((curve) => curve.arm === arm)).filter(Boolean);
+  return { ...whole, ...figure, curves: curves.map((curve) => ({ ...curve, dash: 0 })) };
 }
 
 // Figures. A logarithmic axis has no place for 0 and below.

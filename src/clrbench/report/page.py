@@ -106,7 +106,7 @@ def _first(contents: Contents, anchors: Sequence[str]) -> list[Drawing]:
         if arms[0].label in [arm.label for arm in section.arms]
         and (section.source, section.experiment) == (arms[0].source, arms[0].experiment)
     )
-    return figures.answer_drawings(contents.answer.compared, f"{anchor}-accuracy", f"{anchor}-rate")
+    return figures.answer_drawings(contents.answer.compared, anchor)
 
 
 def _groups(table: ClaimTable) -> list[dict[str, Any]]:
