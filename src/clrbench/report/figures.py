@@ -118,7 +118,7 @@ def range_drawing(name: str, arm: str, measured: Measured) -> Drawing:
 
 
 def answer_drawings(found: Compared, anchor: str) -> list[Drawing]:
-    """The answer's figure: the curves of its arms from the figures of the section at `anchor`, so that no number is there twice."""
+    """The answer's figure: curves of its arms from the figures of the section at `anchor`, so that no number is there twice."""
     arms = [arm.label for arm in found.best_first]
     paper = {arm.label: found.paper[arm.name] for arm in found.best_first if arm.name in found.paper}
     focus = [found.treatment.label, found.control.label]
