@@ -3,94 +3,21 @@
 README, page and terminal show the same sentences. Where experiment=controls has runs, they say what makes the gain.
 """
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from clrbench.analysis.claims import Claim, Side
+from clrbench.analysis.claims import Claim
+from clrbench.analysis.compared import Compared, compared
 from clrbench.analysis.decomposition import decomposition_in_words
 from clrbench.analysis.pairs import best_of, comparisons, paired
 from clrbench.analysis.runs import SOURCES, Arm, Run, arms_of
 from clrbench.analysis.stats import interval
-from clrbench.analysis.targets import iterations_to_target, target_curve
 from clrbench.analysis.verdicts import FAILS, HOLDS, ORDER, SEEDS, Verdict
 
-# The claim of conf/claims that the paper is known for, and the experiment that says why.
-CLAIM, CONTROLS = "C1", "controls"
+# The experiment that says why.
+CONTROLS = "controls"
 NO_ANSWER = f"No runs bear on the paper's main claim yet: `make sweep EXPERIMENT=table1 SEEDS={SEEDS}` makes them."
-
-
-@dataclass(frozen=True)
-class Compared:
-    """The two arms of the claim that share most seeds, the arms of Table 1 that ran beside them, and the verdict.
-
-    paper: the paper's numbers in percent, {name of an arm: number}.
-    """
-
-    treatment: Arm
-    control: Arm
-    rivals: Sequence[Arm]
-    verdict: Verdict
-    paper: Mapping[str, float]
-
-    @property
-    def best_first(self) -> list[Arm]:
-        """The finished arms of Table 1."""
-        able = [arm for arm in self.rivals if arm.accuracies]
-        return sorted(able, key=lambda arm: -fmean(arm.accuracies.values()))
-
-    @property
-    def seeds(self) -> list[int]:
-        """The seeds that both arms have finished."""
-        return [seed for seed in self.treatment.accuracies if seed in self.control.accuracies]
-
-    @property
-    def budget(self) -> int:
-        """The treatment's, in iterations."""
-        return self.treatment.iterations
-
-    @property
-    def rival(self) -> str:
-        """What a reader calls the control."""
-        return "the fixed rate" if self.control.is_fixed else self.control.name
-
-    def of(self, arm: Arm) -> list[Run]:
-        """The arm's runs with the common seeds."""
-        return [run for run in arm.finished if run.result.seed in self.seeds]
-
-    @property
-    def of_treatment(self) -> list[float]:
-        """The treatment's accuracies at the end of its budget, in percent."""
-        return [self.treatment.accuracies[seed] for seed in self.seeds]
-
-    @property
-    def ends(self) -> list[float]:
-        """How much higher the treatment ends than the control, seed by seed, each at the end of its own budget, in points."""
-        return [self.treatment.accuracies[seed] - self.control.accuracies[seed] for seed in self.seeds]
-
-    @property
-    def target(self) -> int | None:
-        """The highest whole percent that all runs of both arms reach; None where there is none."""
-        courses = [run.course for arm in (self.treatment, self.control) for run in self.of(arm)]
-        able = (
-            target for target in range(100, 0, -1) if all(math.isfinite(iterations_to_target(one, target)) for one in courses)
-        )
-        return next(able, None)
-
-    def needed(self, arm: Arm, target: int) -> float:
-        """The median over the common seeds of the arm's iterations to the target."""
-        return float(target_curve([run.course for run in self.of(arm)], [target])["median"][0])
-
-    @property
-    def at_budget(self) -> dict[int, float]:
-        """The control's accuracy when the treatment ends, seed by seed, in percent."""
-        return {run.result.seed: _at(run, self.budget) for run in self.of(self.control)}
-
-    @property
-    def leads(self) -> list[float]:
-        """How much higher the treatment is than the control after the treatment's budget, in points."""
-        return paired(self.treatment.accuracies, self.at_budget)
 
 
 @dataclass(frozen=True)
@@ -108,71 +35,16 @@ class Answer:
         return [("What the runs show", self.measured), ("To choose", self.choice), ("What this rests on", self.basis)]
 
 
-def paper_numbers(verdicts: Iterable[Verdict]) -> dict[tuple[str, str], float]:
-    """What the paper gives for an arm of an experiment, in percent: {(experiment, arm): number}."""
-    return {
-        (verdict.experiment, str(side.select["arm"])): side.paper
-        for verdict in verdicts
-        for side in (verdict.claim.treatment, verdict.claim.control)
-        if side.paper is not None and "arm" in side.select
-    }
-
-
 def answer(runs: Iterable[Run], verdicts: Sequence[Verdict]) -> Answer | None:
     """The answer from the runs that ship, else from a user's own; None where no seed has runs on both sides of the claim."""
     arms = arms_of(runs)
     for source in SOURCES:
         ours = [arm for arm in arms if arm.source == source]
-        if found := _compared(ours, verdicts):
+        if found := compared(ours, verdicts):
             measured = [_reaches(found), _stands(found), _ends(found), *_reproduced(found)]
             controls = _controls(ours, found)
             return Answer([line for line in measured if line], _choice(found, controls), _basis(found), found)
     return None
-
-
-def _compared(arms: Sequence[Arm], verdicts: Sequence[Verdict]) -> Compared | None:
-    """Of several comparisons that of most seeds, then that in the paper's order of images, then that of the newest records."""
-    numbers = paper_numbers(verdicts)
-    found = [
-        Compared(treatment, control, rivals, verdict, _of_arms(rivals, numbers))
-        for verdict in verdicts
-        if verdict.claim.id == CLAIM and verdict.experiment == verdict.claim.experiments[0]
-        for rivals in comparisons([arm for arm in arms if _is_of(arm, verdict)])
-        for treatment in rivals
-        for control in rivals
-        if _is(treatment, verdict.claim.treatment) and _is(control, verdict.claim.control)
-        # The verdict on these very runs.
-        if verdict.case.treatment == treatment.accuracies and verdict.case.control == control.accuracies
-    ]
-    able = [compared for compared in found if compared.seeds]
-    return max(able, key=lambda one: (len(one.seeds), _order(one.treatment) == "fixed", _schema(one.treatment)), default=None)
-
-
-def _of_arms(arms: Sequence[Arm], numbers: Mapping[tuple[str, str], float]) -> dict[str, float]:
-    kinds = {arm.name: (arm.experiment, arm.runs[0].result.arm or "") for arm in arms}
-    return {name: numbers[kind] for name, kind in kinds.items() if kind in numbers}
-
-
-def _is_of(arm: Arm, verdict: Verdict) -> bool:
-    setting = {key: value for key, value in verdict.claim.setting.items() if key != ORDER}
-    return arm.experiment == verdict.experiment and all(arm.runs[0].values.get(key) == value for key, value in setting.items())
-
-
-def _is(arm: Arm, side: Side) -> bool:
-    return all(arm.runs[0].values.get(key) == value for key, value in side.select.items())
-
-
-def _order(arm: Arm) -> object:
-    return arm.runs[0].values[ORDER]
-
-
-def _schema(arm: Arm) -> int:
-    return arm.runs[0].schema
-
-
-def _at(run: Run, iteration: int) -> float:
-    """The accuracy at the last evaluation up to an iteration; before the first one, that of the first."""
-    return [value for at, value in run.course if at <= iteration or at == run.course[0][0]][-1]
 
 
 def _reaches(found: Compared) -> str:
@@ -289,7 +161,7 @@ def _longer(found: Compared) -> str:
 
 def _basis(found: Compared) -> list[str]:
     data, model = found.treatment.task
-    order = "in one order, as in the paper" if _order(found.treatment) == "fixed" else "shuffled anew each epoch"
+    order = "in one order, as in the paper" if found.treatment.runs[0].values[ORDER] == "fixed" else "shuffled anew each epoch"
     rate = found.control.runs[0].policy.get("base_lr")
     tuned = f", and one fixed rate ({rate:g}) that nobody tuned" if found.control.is_fixed and rate else ""
     return [

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from clrbench.analysis.answer import Compared
+from clrbench.analysis.compared import Compared
 from clrbench.analysis.runs import Arm
 from clrbench.range_test.records import Measured
 from clrbench.report.palette import COLOURS, OTHER, colour_of

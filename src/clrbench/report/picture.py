@@ -7,7 +7,8 @@ from statistics import fmean
 
 import polars as pl
 
-from clrbench.analysis.answer import Answer, Compared
+from clrbench.analysis.answer import Answer
+from clrbench.analysis.compared import Compared
 from clrbench.analysis.curves import accuracy_curve, rate_curve
 from clrbench.analysis.runs import Arm
 from clrbench.report import svg

@@ -6,8 +6,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from clrbench.analysis.answer import NO_ANSWER, paper_numbers
+from clrbench.analysis.answer import NO_ANSWER
 from clrbench.analysis.commands import command_of_seeds
+from clrbench.analysis.compared import paper_numbers
 from clrbench.analysis.runs import EVIDENCE, OWN, Arm, Run, arms_of
 from clrbench.analysis.stats import interval
 from clrbench.analysis.verdicts import FAILS, HOLDS, INCONCLUSIVE, NOT_RUN, ORDER, Verdict
