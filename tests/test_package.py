@@ -157,7 +157,9 @@ def test_in_an_empty_folder_the_command_trains_and_reports_and_leaves_results_an
     assert (ran.returncode, ran.stderr) == (0, "")
     assert "test accuracy" in ran.stdout
     reported = clrbench(tmp_path, "report")
-    assert reported.stdout.splitlines() == ["outputs/report/index.html", "outputs/report/summary.md"]
+    answer, *files = reported.stdout.splitlines()
+    assert answer.startswith("No runs bear on the paper's main claim yet")
+    assert files == ["outputs/report/index.html", "outputs/report/summary.md"]
     assert clrbench(tmp_path, "verify").returncode == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["outputs", "results"]
 

@@ -20,13 +20,17 @@ _FOLDERS = {"results": "where records lie", "outputs": "where working files, you
 
 
 def report() -> None:
-    """Make your own report, in OUTPUTS/report."""
+    """Make your own report, in OUTPUTS/report, and print the answer that stands on top of it."""
     from clrbench.report import build
+    from clrbench.report.contents import gather
+    from clrbench.report.terminal import print_answer
 
     arguments = _parser(report, "results", "outputs").parse_args()
     with _one_line():
-        files = build.own(arguments.results, arguments.outputs, configurations())
+        contents = gather(arguments.results, configurations())
+        files = build.files(contents, arguments.outputs / "report", configurations())
         build.write(files)
+        print_answer(_console(), contents.answer)
         print("\n".join(map(str, files)))
 
 

@@ -8,23 +8,27 @@ from clrbench.errors import ClrbenchError
 from clrbench.files import write_text
 from clrbench.report.contents import Contents, gather
 from clrbench.report.page import render
+from clrbench.report.picture import pictures
 from clrbench.report.summary import readme_block, summary, with_block
 
 
 def own(results: Path, outputs: Path, conf: Path) -> dict[Path, str]:
     """Your own report, in OUTPUTS/report, of all records below `results`: its files, and what belongs into each."""
-    return _files(gather(results, conf), outputs / "report", conf)
+    return files(gather(results, conf), outputs / "report", conf)
 
 
 def shipped(root: Path, conf: Path) -> dict[Path, str]:
     """The report and the README of the checkout at `root`, of the records that ship alone."""
     contents, readme = gather(root / "results", conf, [EVIDENCE]), root / "README.md"
-    text = with_block(readme.read_text(encoding="utf-8"), readme_block(contents, conf))
-    return {**_files(contents, root / "results" / "report", conf), readme: text}
+    text = with_block(readme.read_text(encoding="utf-8"), readme_block(contents))
+    return {**files(contents, root / "results" / "report", conf), readme: text}
 
 
-def _files(contents: Contents, folder: Path, conf: Path) -> dict[Path, str]:
-    return {folder / "index.html": render(contents, folder, conf), folder / "summary.md": summary(contents)}
+def files(contents: Contents, folder: Path, conf: Path) -> dict[Path, str]:
+    """A report's files in `folder`, and what belongs into each."""
+    drawn = pictures(contents.answer) if contents.answer else {}
+    made = {"index.html": render(contents, folder, conf), "summary.md": summary(contents, conf), **drawn}
+    return {folder / name: text for name, text in made.items()}
 
 
 def write(files: Mapping[Path, str]) -> None:

@@ -1,14 +1,17 @@
 """What the report says, before it has a form: the same for the page and the summary."""
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import polars as pl
 
 from clrbench.analysis.advice import Advice, advise
+from clrbench.analysis.answer import Answer, answer
 from clrbench.analysis.curves import accuracy_curve, rate_curve, sensitivity, target_curves
 from clrbench.analysis.decomposition import Step, decompose, decomposition_in_words
 from clrbench.analysis.runs import EVIDENCE, SOURCES, Arm, Run, arms_of, read_runs
@@ -16,6 +19,7 @@ from clrbench.analysis.summary import summarize
 from clrbench.analysis.verdicts import RULE, Verdict, judge_all
 from clrbench.analysis.wrong_bounds import deviations
 from clrbench.range_test.records import RANGE_TEST, Measured, judged
+from clrbench.report.titles import position, title_of
 
 
 @dataclass(frozen=True)
@@ -34,24 +38,34 @@ class Section:
         return f"{self.experiment}: {self.model} on {self.data}"
 
     @property
+    def title(self) -> str:
+        """What a reader calls it."""
+        return title_of(self.experiment)
+
+    @property
     def summary(self) -> pl.DataFrame:
-        """A row an arm: see analysis.summary."""
-        return summarize(self.arms)
+        """A row an arm, the most accurate first: see analysis.summary."""
+        return summarize(self.arms).sort("test_accuracy", descending=True, nulls_last=True, maintain_order=True)
+
+    @property
+    def best_first(self) -> list[Arm]:
+        """The arms, the most accurate first."""
+        return sorted(self.arms, key=lambda arm: -fmean(arm.accuracies.values()) if arm.accuracies else math.inf)
 
     @property
     def accuracy(self) -> dict[str, pl.DataFrame]:
         """By arm: see analysis.curves."""
-        return {arm.label: accuracy_curve(arm) for arm in self.arms if arm.finished}
+        return {arm.label: accuracy_curve(arm) for arm in self.best_first if arm.finished}
 
     @property
     def rates(self) -> dict[str, pl.DataFrame]:
         """By arm: see analysis.curves."""
-        return {arm.label: curve for arm in self.arms if not (curve := rate_curve(arm)).is_empty()}
+        return {arm.label: curve for arm in self.best_first if not (curve := rate_curve(arm)).is_empty()}
 
     @property
     def targets(self) -> dict[str, pl.DataFrame]:
         """By arm: see analysis.targets."""
-        return target_curves(self.arms)
+        return target_curves(self.best_first)
 
     @property
     def sensitivity(self) -> dict[str, pl.DataFrame]:
@@ -79,8 +93,9 @@ class Section:
 
 @dataclass(frozen=True)
 class Contents:
-    """All that is reported. faults: records that could not be read, and why."""
+    """All that is reported. answer: None where no run bears on it. faults: records that could not be read, and why."""
 
+    answer: Answer | None
     verdicts: Sequence[Verdict]
     sections: Sequence[Section]
     advice: Sequence[Advice]
@@ -95,7 +110,8 @@ def gather(results: Path, conf: Path, sources: Sequence[str] = SOURCES) -> Conte
     tasks = dict.fromkeys((section.data, section.model) for section in sections if section.experiment != RANGE_TEST)
     arms = [arm for section in sections for arm in section.arms]
     advice = [advised for data, model in tasks for advised in advise(arms, data, model)]
-    return Contents(judge_all(runs, conf, results), sections, advice, runs, faults)
+    verdicts = judge_all(runs, conf, results)
+    return Contents(answer(runs, verdicts), verdicts, sections, advice, runs, faults)
 
 
 def _sections(arms: Sequence[Arm]) -> list[Section]:
@@ -103,7 +119,7 @@ def _sections(arms: Sequence[Arm]) -> list[Section]:
     for arm in arms:
         groups[arm.source, arm.experiment, *arm.task].append(arm)
     sections = [Section(*key, sorted(members, key=_order)) for key, members in groups.items()]
-    return sorted(sections, key=lambda section: section.experiment == RANGE_TEST)  # which serve the others: last
+    return sorted(sections, key=lambda section: position(section.experiment))
 
 
 def _order(arm: Arm) -> tuple[str, int, list[tuple[bool, Any]]]:

@@ -1,92 +1,205 @@
 """The report as one HTML file that needs nothing but itself."""
 
+import html
+import json
 import os
-from collections.abc import Sequence
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import yaml
-from plotly.offline import get_plotlyjs
 
 from clrbench.analysis import verdicts
+from clrbench.analysis.advice import UNKNOWN
+from clrbench.analysis.answer import NO_ANSWER
 from clrbench.analysis.commands import command_of
 from clrbench.analysis.runs import EVIDENCE, Arm, Run
-from clrbench.analysis.verdicts import NOT_RUN
 from clrbench.report import figures
+from clrbench.report.claims import ClaimRow, ClaimTable, claim_table
 from clrbench.report.contents import Contents, Section, origin
 from clrbench.report.figures import Drawing
-from clrbench.report.rows import advice_title, verdict_row
+from clrbench.report.palette import COLOURS, colour_of, style
+from clrbench.report.rows import VerdictRow, advice_title
 from clrbench.report.tables import steps_frame, summary_frame, text, to_html
+from clrbench.report.titles import question_of
 
 HERE = Path(__file__).parent
+CAPTION = "low and high: the 95% interval; to fixed: iterations to the accuracy at which the fixed rate ends (median)"
 
 
 def render(contents: Contents, folder: Path, conf: Path) -> str:
     """The page, to lie in `folder`, from which its links to the records lead."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+        loader=jinja2.FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    rows = [verdict_row(verdict, number) for number, verdict in enumerate(contents.verdicts, 1)]
-    verdict_rows = [{**vars(row), "numbers": to_html(row.values)} for row in rows]
+    environment.filters["code"] = _with_code
+    anchors = _anchors(contents.sections)
+    drawings = [_drawings(section, anchor) for section, anchor in zip(contents.sections, anchors, strict=True)]
+    first = _first(contents, anchors)
     return environment.get_template("page.html.j2").render(
         contents=contents,
         shipped=sum(run.source == EVIDENCE for run in contents.runs),
-        judged=[row for row in verdict_rows if row["verdict"] != NOT_RUN],
-        waiting=[row for row in verdict_rows if row["verdict"] == NOT_RUN],
+        no_answer=NO_ANSWER,
+        first=[_figure(drawing) for drawing in first],
+        answer_legend=_legend(contents.answer.compared.best_first, is_short=True) if contents.answer else [],
+        groups=_groups(claim_table(contents.verdicts)),
         advice=[{**vars(advice), "title": advice_title(advice)} for advice in contents.advice],
-        sections=[_section(section, f"experiment-{at}", folder, conf) for at, section in enumerate(contents.sections, 1)],
+        unknown=UNKNOWN,
+        sections=[
+            _section(*parts, folder, conf)
+            for parts in zip(contents.sections, _titles(contents.sections), anchors, drawings, strict=True)
+        ],
+        data=_data([*first, *(drawing for drawn in drawings for drawing in drawn)]),
         rule=" ".join((verdicts.__doc__ or "").replace("`", "").split()),
-        css=(HERE / "page.css").read_text(encoding="utf-8"),
-        script=(HERE / "page.js").read_text(encoding="utf-8"),
-        plotly=get_plotlyjs(),
+        css=_file("uplot/uPlot.min.css") + _file("page.css") + style(lambda name, colour: f".{name}{{--policy:{colour}}}"),
+        library=_file("uplot/uPlot.iife.min.js"),
+        licence=" ".join(_file("uplot/LICENSE").split()),
+        script=_file("page.js"),
     )
 
 
-def _section(section: Section, anchor: str, folder: Path, conf: Path) -> dict[str, Any]:
-    caption = "low and high: the 95% interval; to fixed: iterations to the accuracy at which the fixed rate ends (median)"
-    anchors = {arm.label: f"{anchor}-arm-{at}" for at, arm in enumerate(section.arms, 1)}
+def _file(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")
+
+
+def _with_code(sentence: str) -> str:
+    """A sentence whose parts between backquotes are code."""
+    parts = [html.escape(part) for part in sentence.split("`")]
+    return "".join(f"<code>{part}</code>" if at % 2 else part for at, part in enumerate(parts))
+
+
+def _anchors(sections: Sequence[Section]) -> list[str]:
+    """Where links to the sections lead: the experiment's name, with a number behind it where several share one."""
+    seen: Counter[str] = Counter()
+    anchors = []
+    for section in sections:
+        name = re.sub(r"[^a-z0-9_]+", "-", section.experiment.lower())
+        seen[name] += 1
+        anchors.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
+    return anchors
+
+
+def _titles(sections: Sequence[Section]) -> list[str]:
+    """What readers call the sections, with model and data where several have one title."""
+    several = Counter(section.title for section in sections)
+    return [
+        section.title if several[section.title] == 1 else f"{section.title}: {section.model} on {section.data}"
+        for section in sections
+    ]
+
+
+def _first(contents: Contents, anchors: Sequence[str]) -> list[Drawing]:
+    """The figure of the answer."""
+    if contents.answer is None:
+        return []
+    arms = contents.answer.compared.best_first
+    anchor = next(
+        anchor
+        for section, anchor in zip(contents.sections, anchors, strict=True)
+        if arms[0].label in [arm.label for arm in section.arms]
+        and (section.source, section.experiment) == (arms[0].source, arms[0].experiment)
+    )
+    return figures.answer_drawings(contents.answer.compared, anchor)
+
+
+def _groups(table: ClaimTable) -> list[dict[str, Any]]:
+    """The claims in groups; those that are folded have a summary."""
+    few, waiting = (
+        f"{len(table.few)} with too few seeds to settle anything",
+        f"{len(table.waiting)} not run yet, with their commands",
+    )
+    groups = [
+        ("settled", "Settled", "", table.settled),
+        ("open", "Open", "", table.open),
+        ("few", "", few, table.few),
+        ("waiting", "", waiting, table.waiting),
+    ]
+    return [
+        {"anchor": anchor, "title": title, "summary": summary, "rows": [_claim(row) for row in rows]}
+        for anchor, title, summary, rows in groups
+        if rows
+    ]
+
+
+def _claim(row: ClaimRow) -> dict[str, Any]:
+    return {
+        **vars(row.row),
+        "anchor": row.anchor,
+        "why": row.why,
+        "is_ours": not row.is_of_the_paper,
+        "numbers": to_html(row.row.values),
+        "variants": [_variant(variant) for variant in row.variants],
+    }
+
+
+def _variant(row: VerdictRow) -> dict[str, Any]:
+    return {**vars(row), "numbers": to_html(row.values)}
+
+
+def _section(
+    section: Section, title: str, anchor: str, drawings: Sequence[Drawing], folder: Path, conf: Path
+) -> dict[str, Any]:
     return {
         "anchor": anchor,
-        "title": section.name,
+        "title": title,
+        "question": question_of(section.experiment),
+        "about": section.name,
         "origin": origin(section.source),
         # Where a ramp ends is no result.
-        "summary": ""
-        if section.range_tests
-        else to_html(summary_frame(section.summary), caption, [f"#{anchors[arm.label]}" for arm in section.arms]),
+        "summary": "" if section.range_tests else to_html(summary_frame(section.summary), CAPTION),
         "sentences": section.sentences,
         "steps": to_html(steps_frame(section.steps), "What each change adds, in percentage points"),
-        "arms": list(anchors),
-        "drawings": [_drawing(drawing) for drawing in _drawings(section, anchor)],
-        "runs": [_arm(arm, anchors[arm.label], folder, conf) for arm in section.arms],
+        "legend": [] if section.range_tests else _legend(section.best_first),
+        "figures": [_figure(drawing) for drawing in drawings],
+        "runs": [_arm(arm, f"{anchor}-arm-{at}", folder, conf) for at, arm in enumerate(section.best_first, 1)],
     }
+
+
+def _legend(arms: Sequence[Arm], is_short: bool = False) -> list[dict[str, Any]]:
+    """A box an arm. dash: how many arms before it have its colour; is_short: by their names alone."""
+    colours = [colour_of(arm) for arm in arms]
+    return [
+        {"arm": arm.label, "name": arm.name if is_short else arm.label, "policy": colour, "dash": colours[:at].count(colour)}
+        for at, (arm, colour) in enumerate(zip(arms, colours, strict=True))
+    ]
 
 
 def _drawings(section: Section, anchor: str) -> Sequence[Drawing]:
     if section.range_tests:
         return [
-            figures.range_drawing(f"{anchor}-{at}", arm, measured)
+            figures.range_drawing(f"{anchor}-range-{at}", arm, measured)
             for at, (arm, measured) in enumerate(section.range_tests.items(), 1)
         ]
+    arms = section.best_first
     drawings = [
-        figures.accuracy_drawing(anchor, section.accuracy),
-        figures.rate_drawing(anchor, section.rates),
-        figures.target_drawing(anchor, section.targets),
+        figures.accuracy_drawing(f"{anchor}-accuracy", arms, section.accuracy),
+        figures.rate_drawing(f"{anchor}-rate", arms, section.rates),
+        figures.target_drawing(f"{anchor}-targets", arms, section.targets),
     ]
-    drawings += [figures.sensitivity_drawing(anchor, setting, frame) for setting, frame in section.sensitivity.items()]
-    return [drawing for drawing in drawings if not drawing.table.is_empty()]
+    drawings += [
+        figures.sensitivity_drawing(f"{anchor}-{setting.rpartition('.')[2]}", setting, arms, frame)
+        for setting, frame in section.sensitivity.items()
+    ]
+    return [drawing for drawing in drawings if not drawing.is_empty]
 
 
-def _drawing(drawing: Drawing) -> dict[str, str | bool]:
-    return {
-        "anchor": drawing.name,
-        "title": drawing.title,
-        "words": drawing.words,
-        # Inside a script element, only this could end it.
-        "json": str(drawing.figure.to_json()).replace("<", "\\u003c"),
-        "table": to_html(drawing.table),
-        "has_log_x": drawing.has_log_x,
-    }
+def _figure(drawing: Drawing) -> dict[str, Any]:
+    kind = drawing.kind
+    return {"anchor": drawing.name, "title": kind.title, "words": kind.words, "has_log_x": kind.has_log_x}
+
+
+def _data(drawings: Iterable[Drawing]) -> str:
+    """The numbers of all figures."""
+    data = {"colours": COLOURS, "figures": {drawing.name: drawing.data for drawing in drawings}}
+    # Inside a script element, only this could end it.
+    return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _arm(arm: Arm, anchor: str, folder: Path, conf: Path) -> dict[str, Any]:

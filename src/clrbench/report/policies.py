@@ -1,36 +1,43 @@
-"""One picture a policy: its learning rate over a run."""
+"""One picture of all policies: the learning rate of each over a run."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
 
-from clrbench.files import replacing
+from clrbench.files import write_text
+from clrbench.report import svg
+from clrbench.report.palette import COLOURS, OTHER
 from clrbench.schedules import Schedule
 
-_STYLE: dict[Any, Any] = {"svg.hashsalt": "clrbench", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
-
-
-def draw_policy(schedule: Schedule, iterations: int, name: str, path: Path) -> None:
-    """Draw the rate of every iteration of a run as an SVG file; the same schedule makes the same file."""
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(4.2, 1.6), layout="constrained")
-        axes = figure.add_subplot(xlabel="iteration", ylabel="learning rate", title=name)
-        now = np.arange(iterations)
-        axes.plot(now, schedule(now), linewidth=1.5, color="#2a6fbb")
-        axes.set_xlim(0, iterations)
-        axes.set_ylim(bottom=0)
-        axes.grid(alpha=0.3)
-        with replacing(path) as partial:
-            figure.savefig(partial, format="svg", metadata={"Date": None})
+# File: columns, and the width of the whole in pixels; the narrow one is for phones.
+LAYOUTS = {"policies.svg": (5, 830), "policies_narrow.svg": (2, 370)}
+POINTS = 400
+ROW = 118  # pixels
 
 
 def draw_policies(policies: Mapping[str, tuple[Schedule, int]], folder: Path) -> list[Path]:
-    """Draw each of {name: (schedule, iterations)} to FOLDER/NAME.svg; returns the files."""
-    paths = [folder / f"{name}.svg" for name in policies]
-    for path, (name, (schedule, iterations)) in zip(paths, policies.items(), strict=True):
-        draw_policy(schedule, iterations, name, path)
-    return paths
+    """Draw {name: (schedule, iterations)} to the files of LAYOUTS in `folder`; the same schedules make the same files."""
+    for name, (columns, width) in LAYOUTS.items():
+        write_text(folder / name, _picture(policies, columns, width))
+    return [folder / name for name in LAYOUTS]
+
+
+def _picture(policies: Mapping[str, tuple[Schedule, int]], columns: int, width: int) -> str:
+    parts, cell = [], width / columns
+    for at, (name, (schedule, iterations)) in enumerate(policies.items()):
+        left, top = cell * (at % columns), ROW * (at // columns)
+        now = np.unique(np.linspace(0, iterations - 1, POINTS).round().astype(int))
+        rates = schedule(now)
+        axes = svg.Axes(left + 8, top + 26, cell - 20, ROW - 52, (0, iterations), (0, float(rates.max())))
+        colour = name if name in COLOURS else OTHER
+        parts += [
+            svg.words(left + 8, top + 16, name),
+            axes.clip(f"of-{name}"),
+            f'<path class="grid" d="M{axes.left:.1f} {axes.bottom:.1f}h{axes.width:.1f}" fill="none"/>',
+            axes.line(now.tolist(), rates.tolist(), colour, 1.8, f"of-{name}"),
+            svg.words(axes.left + axes.width, axes.bottom + 16, f"{iterations:,}", "end", "soft"),
+        ]
+    said = f"The learning rate over a run, from 0 up, of {', '.join(policies)}. The number is the length in iterations."
+    return svg.document(width, ROW * math.ceil(len(policies) / columns), "The policies", said, parts)

@@ -25,7 +25,6 @@ _RULES = {
 class VerdictRow:
     """One verdict in words; `values` are its numbers seed by seed."""
 
-    anchor: str
     id: str
     says: str
     verdict: str
@@ -39,6 +38,7 @@ class VerdictRow:
     source: str
     rule: str
     tests: str
+    missing: tuple[str, ...]
     differs: tuple[str, ...]
     open: tuple[str, ...]
     notes: tuple[str, ...]
@@ -46,13 +46,12 @@ class VerdictRow:
     values: pl.DataFrame
 
 
-def verdict_row(verdict: Verdict, number: int) -> VerdictRow:
-    """The row of the verdict that is the `number`th of the report."""
+def verdict_row(verdict: Verdict) -> VerdictRow:
+    """The row of a verdict."""
     case, claim = verdict.case, verdict.claim
     seeds = len(case.values)
     count = [f"{seeds} seed{'' if seeds == 1 else 's'} here"] if seeds and claim.relation != BELOW else []
     return VerdictRow(
-        anchor=f"claim-{number}",
         id=claim.id,
         says=claim.says,
         verdict=verdict.verdict,
@@ -66,6 +65,7 @@ def verdict_row(verdict: Verdict, number: int) -> VerdictRow:
         source=claim.source,
         rule=_RULES[claim.relation].format(margin=claim.margin, share=claim.share),
         tests=_tests(verdict),
+        missing=tuple(case.differs),
         differs=(*case.differs, *case.family.differs, *count),
         open=tuple(claim.open),
         notes=tuple(case.notes),

@@ -1,31 +1,41 @@
-"""The report in Markdown, and the table of results in the README."""
+"""The report in Markdown, and the README's results."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import polars as pl
-
+from clrbench.analysis.answer import NO_ANSWER
 from clrbench.analysis.commands import command_of_seeds
-from clrbench.analysis.runs import EVIDENCE, Arm, Run, arms_of
+from clrbench.analysis.compared import paper_numbers
+from clrbench.analysis.runs import EVIDENCE, OWN, Arm, Run, arms_of
 from clrbench.analysis.stats import interval
-from clrbench.analysis.verdicts import NOT_RUN, ORDER, SHUFFLED, Verdict
+from clrbench.analysis.verdicts import FAILS, HOLDS, INCONCLUSIVE, NOT_RUN, ORDER, Verdict
 from clrbench.errors import ClrbenchError
+from clrbench.report.claims import ClaimRow, ClaimTable, claim_table
 from clrbench.report.contents import Contents, Section, origin
-from clrbench.report.rows import advice_title, verdict_row
-from clrbench.report.tables import in_cell, summary_frame, to_markdown
+from clrbench.report.rows import VerdictRow, advice_title
+from clrbench.report.tables import escaped, in_cell, summary_frame, to_markdown
 
-# The source of claims that are not the paper's.
-OURS = "this suite"
 BEGIN, END = "<!-- results: made by `make ship` -->", "<!-- end of results -->"
+_VERDICTS = {HOLDS: "yes", FAILS: "no", INCONCLUSIVE: "open"}
 
 
-def summary(contents: Contents) -> str:
-    """summary.md: the verdicts, the advice, and a table an experiment."""
-    parts = ["# What the runs say", "Made from the records below `results/`; the page beside it shows more."]
-    parts += ["## Verdicts", _verdicts(_judged(contents)), "## Not run yet", _not_run(contents.verdicts)]
+def summary(contents: Contents, conf: Path) -> str:
+    """summary.md: the answer, the claims, the advice, and a table an experiment."""
+    table = claim_table(contents.verdicts)
+    parts = [
+        "# What the runs say",
+        "`make report` generates this file and the page beside it from `results/`.",
+        *_answer(contents),
+    ]
+    if contents.answer:
+        parts += ["![accuracy against epochs, and the learning rates](table1.svg)"]
+    parts += _claims(table, "")
+    parts += ["## The claims in detail", "\n\n".join(_detail(row) for row in table.judged)]
+    parts += ["## Not run yet", "\n".join(_waiting(row.row) for row in table.waiting)]
+    parts += _paper_runs(contents.runs, contents.verdicts, conf)
     if contents.advice:
         parts += ["## Advice"]
     for advice in contents.advice:
@@ -33,11 +43,80 @@ def summary(contents: Contents) -> str:
         lines += [f"- what would settle it: `{advice.command}`"] if advice.command else []
         parts += [f"**{in_cell(advice_title(advice))}: {advice.choice}**", "\n".join(lines)]
     for section in contents.sections:
-        table = to_markdown(summary_frame(section.summary)) if not section.range_tests else _range_tests(section)
-        parts += [f"## {in_cell(section.name)} ({origin(section.source)})", *map(in_cell, section.sentences), table]
+        rows = to_markdown(summary_frame(section.summary)) if not section.range_tests else _range_tests(section)
+        title = f"## {in_cell(section.title)} ({in_cell(section.name)}, {origin(section.source)})"
+        parts += [title, *map(in_cell, section.sentences), rows]
     if contents.faults:
         parts += ["## Left out", "\n".join(f"- {in_cell(fault)}" for fault in contents.faults)]
     return "\n\n".join(parts) + "\n"
+
+
+def _answer(contents: Contents) -> list[str]:
+    """The answer's sentences, a paragraph a part."""
+    if contents.answer is None:
+        return [NO_ANSWER]
+    (_, measured), *others = contents.answer.parts
+    told = [f"**{heading}:** {' '.join(_prose(line) for line in lines)}" for heading, lines in others]
+    first, *rest = map(_prose, measured)
+    return [f"**{first}** {' '.join(rest)}", *told]
+
+
+def _prose(sentence: str) -> str:
+    """A sentence as Markdown; what stands between backquotes is code."""
+    parts = sentence.split("`")
+    return "`".join(part if at % 2 else escaped(part) for at, part in enumerate(parts))
+
+
+def _claims(table: ClaimTable, target: str) -> list[str]:
+    """The table of claims in plain words, its rows linked to the details in the document `target`."""
+    heads = ("claim", "verdict", "measured here", "in the paper")
+    rows = [("**Settled**", "", "", ""), *(_claim(row, target) for row in table.settled if row.is_of_the_paper)]
+    rows += [("**Open**", "", "", ""), *(_claim(row, target) for row in table.open if row.is_of_the_paper)]
+    lines = ["| " + " | ".join(cells) + " |" for cells in (heads, ("---",) * len(heads), *rows)]
+    parts = ["\n".join(lines)] if len(rows) > 2 else []
+    own = [row for row in (*table.settled, *table.open) if not row.is_of_the_paper]
+    parts += _own(own)
+    counts = [f"{len(table.few)} with too few seeds to settle anything" if table.few else ""]
+    counts += [f"{len(table.waiting)} not run yet" if table.waiting else ""]
+    told = " and ".join(filter(None, counts))
+    where = f"[{target}]({target}#not-run-yet)" if target else "below"
+    return [*parts, f"Further claims: {told}; {where} has them with the commands that run them."] if told else parts
+
+
+def _claim(row: ClaimRow, target: str) -> tuple[str, str, str, str]:
+    words = _VERDICTS[row.verdict.verdict]
+    verdict = f"**{words}**" + (f": {in_cell(row.why)}" if row.why else "")
+    mine = " (yours)" if row.verdict.source == OWN else ""
+    return f"[{in_cell(row.row.says)}]({target}#{row.anchor}){mine}", verdict, in_cell(row.row.measured), in_cell(row.row.paper)
+
+
+def _own(rows: Iterable[ClaimRow]) -> list[str]:
+    """A line a file of claims that are not the paper's, by their verdict."""
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in rows:
+        counts[row.verdict.case.family.title][_VERDICTS[row.verdict.verdict]] += 1
+    told = {title: ", ".join(f"{count} {verdict}" for verdict, count in of.items()) for title, of in counts.items()}
+    return [in_cell(f"{title}: {verdicts}.") for title, verdicts in told.items()]
+
+
+def _detail(row: ClaimRow) -> str:
+    """A claim with all its verdicts, at the place that the table links to."""
+    why = f"; {row.why}" if row.why else ""
+    lines = [f"- {_in_short(one)}" for one in (row.row, *row.variants)]
+    head = f'<a id="{row.anchor}"></a>**{row.row.id}: {in_cell(row.row.says)}** ({in_cell(row.row.source)}{in_cell(why)})'
+    return "\n".join([head, "", *lines])
+
+
+def _in_short(row: VerdictRow) -> str:
+    command = f": `{row.command}`" if row.verdict == NOT_RUN and row.command else ""
+    tests = f" ({in_cell(row.tests)})" if row.tests else ""
+    runs = f"{in_cell(row.experiment)}{f', {row.origin}' if row.origin else ''}"
+    return f"{runs}: **{row.verdict}**, {in_cell(row.reason)}{tests}{command}"
+
+
+def _waiting(row: VerdictRow) -> str:
+    told = in_cell("; ".join([row.reason, *row.missing]))
+    return f"- {row.id}, {in_cell(row.says)}: {told}" + (f": `{row.command}`" if row.command else "")
 
 
 def _range_tests(section: Section) -> str:
@@ -52,75 +131,30 @@ def _rate(rate: float | None) -> str:
     return "unknown" if rate is None else f"{rate:.3g}"
 
 
-def _judged(contents: Contents) -> list[Verdict]:
-    return [verdict for verdict in contents.verdicts if verdict.verdict != NOT_RUN]
+def readme_block(contents: Contents) -> str:
+    """The README's results: the answer, its picture and the table of claims."""
+    parts = _answer(contents)
+    if contents.answer:
+        parts.append(
+            '<picture><source media="(max-width: 600px)" srcset="results/report/table1_narrow.svg">'
+            '<img src="results/report/table1.svg" alt="test accuracy against epochs, and learning rates below" width="100%">'
+            "</picture>"
+        )
+    return "\n\n".join([*parts, *_claims(claim_table(contents.verdicts), "results/report/summary.md")])
 
 
-def _not_run(verdicts: Iterable[Verdict]) -> str:
-    waiting = [verdict for verdict in verdicts if verdict.verdict == NOT_RUN]
-    return "\n".join(
-        f"- {verdict.claim.id}, {in_cell(verdict.claim.says)}: {in_cell('; '.join([verdict.reason, *verdict.case.differs]))}"
-        + (f": `{verdict.case.command}`" if verdict.case.command else "")
-        for verdict in waiting
-    )
-
-
-def _verdicts(verdicts: Iterable[Verdict]) -> str:
-    rows = [verdict_row(verdict, number) for number, verdict in enumerate(verdicts, 1)]
-    columns = ("id", "says", "verdict", "measured", "paper", "seeds", "experiment", "origin")
-    names = ("claim", "says", "verdict", "measured", "in the paper", "n", "runs of", "whose")
-    table = pl.DataFrame([[getattr(row, column) for column in columns] for row in rows], schema=list(names), orient="row")
-    return to_markdown(table)
-
-
-def readme_block(contents: Contents, conf: Path) -> str:
-    """The README's results, from the shipped records alone: the claims that could be settled, and the runs of the paper."""
-    verdicts = _best_founded(_judged(contents))
-    founded = [verdict for verdict in verdicts if not verdict.has_too_few_seeds]
-    parts = [_verdicts(verdict for verdict in founded if verdict.claim.source != OURS)]
-    parts += _own(verdict for verdict in founded if verdict.claim.source == OURS)
-    if few := [verdict.claim.id for verdict in verdicts if verdict.has_too_few_seeds]:
-        parts.append(f"Run with too few seeds for a verdict: {', '.join(few)}.")
-    return "\n\n".join([*parts, _paper_runs(contents.runs, contents.verdicts, conf)])
-
-
-def _own(verdicts: Iterable[Verdict]) -> list[str]:
-    """A line a file of claims, the claims by their verdict."""
-    claims: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for verdict in verdicts:
-        claims[verdict.case.family.title, verdict.verdict].append(verdict.claim.id)
-    lines: dict[str, list[str]] = defaultdict(list)
-    for (title, outcome), ids in claims.items():
-        lines[title].append(f"{', '.join(ids)} {outcome}")
-    return [in_cell(f"{title}: {'; '.join(words)}.") for title, words in lines.items()]
-
-
-def _best_founded(verdicts: Iterable[Verdict]) -> list[Verdict]:
-    """The verdict from most seeds on each claim, in each order of the images; of as many, the first."""
-    best: dict[tuple[str, bool], Verdict] = {}
-    for verdict in verdicts:
-        key = (verdict.claim.id, SHUFFLED in verdict.case.differs)
-        known = best.setdefault(key, verdict)
-        if len(verdict.case.values) > len(known.case.values):
-            best[key] = verdict
-    return list(best.values())
-
-
-def _paper_runs(runs: Iterable[Run], verdicts: Iterable[Verdict], conf: Path) -> str:
-    paper = {
-        (verdict.experiment, side.select.get("arm")): (side.paper, verdict.claim.setting)
-        for verdict in verdicts
-        for side in (verdict.claim.treatment, verdict.claim.control)
-        if side.paper is not None
-    }
+def _paper_runs(runs: Iterable[Run], verdicts: Sequence[Verdict], conf: Path) -> list[str]:
+    """The shipped runs that the paper gives a number for, beside it; nothing where there are none."""
+    paper, settings = paper_numbers(verdicts), {verdict.experiment: verdict.claim.setting for verdict in verdicts}
     shipped = [run for run in runs if run.source == EVIDENCE and run.is_finished and _kind(run) in paper]
-    alike = [run for run in shipped if _has(run, paper[_kind(run)][1])]
-    rows = [_paper_row(arm, paper[_kind(arm.runs[0])][0], conf) for arm in arms_of(alike)]
-    return "\n".join(["| run of the paper | the paper | here | n | command |", "|---|---|---|---|---|", *rows])
+    alike = [run for run in shipped if _has(run, settings[run.result.experiment])]
+    rows = [_paper_row(arm, paper[_kind(arm.runs[0])], conf) for arm in arms_of(alike)]
+    heads = ["| run of the paper | the paper | here | n | command |", "|---|---|---|---|---|"]
+    return ["## The runs of the paper", "\n".join([*heads, *rows])] if rows else []
 
 
-def _kind(run: Run) -> tuple[str, str | None]:
-    return run.result.experiment, run.result.arm
+def _kind(run: Run) -> tuple[str, str]:
+    return run.result.experiment, run.result.arm or ""
 
 
 def _has(run: Run, setting: Mapping[str, Any]) -> bool:

@@ -1,7 +1,6 @@
 """Data frames as tables of HTML and Markdown: numbers rounded for reading, text escaped."""
 
 import html
-import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -20,9 +19,9 @@ _DIGITS = {
 
 
 def summary_frame(summary: pl.DataFrame) -> pl.DataFrame:
-    """The columns of analysis.summary that a reader of one experiment wants, under short names."""
+    """The columns of analysis.summary that say something to a reader of one experiment, under short names."""
     half = pl.col("half_width")
-    return summary.select(
+    shown = summary.select(
         "arm",
         "settings",
         pl.col("iterations").alias("budget"),
@@ -35,6 +34,14 @@ def summary_frame(summary: pl.DataFrame) -> pl.DataFrame:
         pl.col("to_fixed").alias("to fixed"),
         pl.col("speed_up").alias("speed-up"),
     )
+    return shown.drop(column for column in shown.columns if column != "arm" and _is_silent(shown[column]))
+
+
+def _is_silent(column: pl.Series) -> bool:
+    """Whether a column has no value, no text, or as a count of mishaps only 0."""
+    if column.name in ("diverged", "failed"):
+        return column.sum() == 0
+    return column.is_null().all() or (column.dtype == pl.String and not any(column.to_list()))
 
 
 def steps_frame(steps: Sequence[Step]) -> pl.DataFrame:
@@ -54,25 +61,23 @@ def steps_frame(steps: Sequence[Step]) -> pl.DataFrame:
     )
 
 
-def to_html(frame: pl.DataFrame, caption: str = "", links: Sequence[str] = ()) -> str:
-    """A table; `links` says where the first cell of each row leads."""
+def to_html(frame: pl.DataFrame, caption: str = "") -> str:
+    """A table; the first cell of each row is its heading."""
     if frame.is_empty():
         return ""
     numeric = [dtype.is_numeric() for dtype in frame.dtypes]
     head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in frame.columns)
-    rows = itertools.zip_longest(frame.iter_rows(), links)
-    body = "".join(f"<tr>{_cells(row, frame.columns, numeric, link)}</tr>" for row, link in rows)
+    body = "".join(f"<tr>{_cells(row, frame.columns, numeric)}</tr>" for row in frame.iter_rows())
     title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
     return f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _cells(row: Sequence[Any], columns: Sequence[str], numeric: Sequence[bool], link: str | None) -> str:
+def _cells(row: Sequence[Any], columns: Sequence[str], numeric: Sequence[bool]) -> str:
     cells = []
     for at, (value, name, is_number) in enumerate(zip(row, columns, numeric, strict=True)):
         shown = html.escape(text(value, name))
-        if at == 0 and link:
-            shown = f'<a href="{html.escape(link)}">{shown}</a>'
-        cells.append(f'<td class="number">{shown}</td>' if is_number else f"<td>{shown}</td>")
+        kind = ' class="number"' if is_number else ""
+        cells.append(f'<th scope="row"{kind}>{shown}</th>' if at == 0 else f"<td{kind}>{shown}</td>")
     return "".join(cells)
 
 
@@ -85,10 +90,15 @@ def to_markdown(frame: pl.DataFrame) -> str:
 
 def in_cell(words: str) -> str:
     """Text that keeps to its cell of a Markdown table and is no markup."""
-    escaped = html.escape(words, quote=False)
+    return " ".join(escaped(words).split())
+
+
+def escaped(words: str) -> str:
+    """Text that is no markup in Markdown."""
+    plain = html.escape(words, quote=False)
     for character in ("\\", "|", "*", "_", "`", "[", "]"):
-        escaped = escaped.replace(character, f"\\{character}")
-    return " ".join(escaped.split())
+        plain = plain.replace(character, f"\\{character}")
+    return plain
 
 
 def text(value: Any, column: str) -> str:

@@ -12,6 +12,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from clrbench.analysis.advice import Advice
+from clrbench.analysis.answer import NO_ANSWER, Answer
 from clrbench.analysis.decomposition import decomposition_in_words
 from clrbench.analysis.pairs import leads
 from clrbench.analysis.runs import Run, arms_of
@@ -131,6 +132,17 @@ def _accuracy(row: dict[str, Any]) -> str:
         return "-"
     interval = "" if row["half_width"] is None else f" ± {row['half_width']:.2f}"
     return f"{row['test_accuracy']:.2f}{interval}"
+
+
+def print_answer(console: Console, answer: Answer | None) -> None:
+    """The answer that README and page show, in the same sentences."""
+    if answer is None:
+        console.print(escape(NO_ANSWER))
+        return
+    for heading, lines in answer.parts:
+        console.print(f"[bold]{heading}[/bold]")
+        for line in lines:
+            console.print(f"  {escape(line)}")
 
 
 def print_advice(console: Console, advice: Sequence[Advice], faults: Sequence[str]) -> None:

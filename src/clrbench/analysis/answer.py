@@ -1,0 +1,174 @@
+"""The suite's answer: what the runs of Table 1 say, and what follows for somebody who has to choose, computed from the records.
+
+README, page and terminal show the same sentences. Where experiment=controls has runs, they say what makes the gain.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from clrbench.analysis.claims import Claim
+from clrbench.analysis.compared import Compared, compared
+from clrbench.analysis.decomposition import decomposition_in_words
+from clrbench.analysis.pairs import best_of, comparisons, paired
+from clrbench.analysis.runs import SOURCES, Arm, Run, arms_of
+from clrbench.analysis.stats import interval
+from clrbench.analysis.verdicts import FAILS, HOLDS, ORDER, SEEDS, Verdict
+
+# The experiment that says why.
+CONTROLS = "controls"
+NO_ANSWER = f"No runs bear on the paper's main claim yet: `make sweep EXPERIMENT=table1 SEEDS={SEEDS}` makes them."
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was measured, what follows for a choice, what it rests on: sentences; and the runs that they are about."""
+
+    measured: Sequence[str]
+    choice: Sequence[str]
+    basis: Sequence[str]
+    compared: Compared
+
+    @property
+    def parts(self) -> list[tuple[str, Sequence[str]]]:
+        """The sentences under their headings."""
+        return [("What the runs show", self.measured), ("To choose", self.choice), ("What this rests on", self.basis)]
+
+
+def answer(runs: Iterable[Run], verdicts: Sequence[Verdict]) -> Answer | None:
+    """The answer from the runs that ship, else from a user's own; None where no seed has runs on both sides of the claim."""
+    arms = arms_of(runs)
+    for source in SOURCES:
+        ours = [arm for arm in arms if arm.source == source]
+        if found := compared(ours, verdicts):
+            measured = [_reaches(found), _stands(found), _ends(found), *_reproduced(found)]
+            controls = _controls(ours, found)
+            return Answer([line for line in measured if line], _choice(found, controls), _basis(found), found)
+    return None
+
+
+def _reaches(found: Compared) -> str:
+    """How long each takes to the highest accuracy that both reach."""
+    if found.target is None:
+        return ""
+    needed, rival = (found.needed(arm, found.target) for arm in (found.treatment, found.control))
+    return (
+        f"{found.treatment.name} reaches {found.target}% test accuracy after {needed:,.0f} iterations; "
+        f"{found.rival} needs {rival:,.0f}."
+    )
+
+
+def _stands(found: Compared) -> str:
+    if found.control.iterations == found.budget:
+        return ""
+    mine, rival = (fmean(values) for values in (found.of_treatment, found.at_budget.values()))
+    return f"After {found.budget:,} iterations {found.treatment.name} stands at {mine:.1f}%, {found.rival} at {rival:.1f}%."
+
+
+def _ends(found: Compared) -> str:
+    drops = [f"{drop:,}" for drop in found.control.runs[0].policy.get("drops", ())]
+    after = f", which drops after {' and '.join(drops)} iterations," if drops else ""
+    rival = fmean(found.control.accuracies[seed] for seed in found.seeds)
+    return (
+        f"{_capital(found.rival)}{after} ends {_higher([-value for value in found.ends])} "
+        f"after {found.control.iterations:,}, at {rival:.1f}%."
+    )
+
+
+def _higher(differences: Sequence[float]) -> str:
+    """By how much something is higher or lower, with the 95% interval."""
+    is_lower = fmean(differences) < 0
+    values = [-value if is_lower else value for value in differences]
+    bounds = interval(values)
+    spread = "" if bounds is None else f" [{bounds[0]:.1f}, {bounds[1]:.1f}]"
+    return f"{fmean(values):.1f} points{spread} {'lower' if is_lower else 'higher'}"
+
+
+def _reproduced(found: Compared) -> list[str]:
+    """Whether the paper's number comes out again, within the margin of the claim, and whether its claim does."""
+    claim, outcome = found.verdict.claim, found.verdict.verdict
+    ends = {HOLDS: "is reproduced too", FAILS: "is not reproduced"}.get(outcome, "stays open")
+    said = f"Its claim that both end equally accurate {ends}."
+    if claim.treatment.paper is None:
+        return [said]
+    mine = fmean(found.of_treatment)
+    away = abs(mine - claim.treatment.paper)
+    within = f"reproduced within {_margin(claim)}" if away <= claim.margin else f"not reproduced: {mine:.1f}% here"
+    return [f"The paper's {claim.treatment.paper:.1f}% for {found.treatment.name} is {within}.", said]
+
+
+def _margin(claim: Claim) -> str:
+    return "half a point" if claim.margin == 0.5 else f"{claim.margin:g} points"
+
+
+def _controls(arms: Sequence[Arm], found: Compared) -> Sequence[Arm]:
+    """The arms of experiment=controls with the same task and budget, those of the comparison with most runs."""
+    able = [arm for arm in arms if arm.experiment == CONTROLS and arm.task == found.treatment.task and arm.accuracies]
+    tried = comparisons([arm for arm in able if arm.iterations == found.budget])
+    return max(tried, key=lambda rivals: sum(len(arm.accuracies) for arm in rivals), default=[])
+
+
+def _choice(found: Compared, controls: Sequence[Arm]) -> list[str]:
+    """What somebody should do who has the one budget or the other, and why."""
+    reasons = decomposition_in_words(controls)
+    short = _best_of(controls, found) if reasons else _between(found)
+    lines = [short, *reasons]
+    if found.control.iterations != found.budget:
+        lines.append(_longer(found))
+    if not reasons:
+        lines.append(
+            "Whether the cycles make the gain, the height of the rate or its drops, is open: "
+            f"`make sweep EXPERIMENT={CONTROLS} SEEDS={SEEDS}` answers that."
+        )
+    return lines
+
+
+def _between(found: Compared) -> str:
+    """The choice between the two arms at the treatment's budget."""
+    what, bounds = f"If you train for {found.budget:,} iterations", interval(found.leads)
+    if bounds is None or bounds[0] <= 0 <= bounds[1]:
+        return f"{what}, these runs do not tell {found.treatment.name} from {found.rival}."
+    if bounds[0] > 0:
+        return f"{what}, choose {found.treatment.name}: it is {_higher(found.leads)} than {found.rival}."
+    return f"{what}, choose {found.rival}: it is {_higher([-value for value in found.leads])} than {found.treatment.name}."
+
+
+def _best_of(controls: Sequence[Arm], found: Compared) -> str:
+    """The choice among all policies that were tried at the treatment's budget; the best is chosen on the same runs."""
+    best = best_of(controls)
+    same = next((arm for arm in controls if arm.name == found.treatment.name), None)
+    assert best is not None
+    assert same is not None  # it is one of the decomposition
+    what = f"If you train for {found.budget:,} iterations, choose {best.name}"
+    mean = fmean(best.accuracies.values())
+    tried = f"of the {len(controls)} policies tried with this budget it ends highest, at {mean:.1f}%"
+    differences = paired(best.accuracies, same.accuracies)
+    if best is same or not differences:
+        return f"{what}: {tried}."
+    return f"{what}: {tried}, {_higher(differences)} than {same.name}."
+
+
+def _longer(found: Compared) -> str:
+    """The choice at the control's budget."""
+    bounds = interval(found.ends)
+    what = f"If you can train for {found.control.iterations:,}"
+    if bounds is not None and bounds[1] < 0:
+        return f"{what}, choose {found.rival}: it ends higher than {found.treatment.name} after {found.budget:,}."
+    if bounds is not None and bounds[0] > 0:
+        return f"{what}, {found.treatment.name} has ended higher after {found.budget:,} already."
+    return f"{what}, these runs do not show that the longer training pays."
+
+
+def _basis(found: Compared) -> list[str]:
+    data, model = found.treatment.task
+    order = "in one order, as in the paper" if found.treatment.runs[0].values[ORDER] == "fixed" else "shuffled anew each epoch"
+    rate = found.control.runs[0].policy.get("base_lr")
+    tuned = f", and one fixed rate ({rate:g}) that nobody tuned" if found.control.is_fixed and rate else ""
+    return [
+        f"One net ({model}), one data set ({data}), {len(found.seeds)} seeds a policy, images {order}{tuned}.",
+        "Your problem may answer otherwise: `python train.py -m experiment=compare data=NAME model=NAME` asks it.",
+    ]
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]

@@ -1,0 +1,183 @@
+"""The answer: sentences that follow from the records, whatever these say, and the table of claims beside it."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT
+from made_up import CYCLES, FIXED, write_arm
+from rich.console import Console
+
+from clrbench.analysis.answer import Answer
+from clrbench.report.claims import ClaimRow, claim_table
+from clrbench.report.contents import Contents, gather
+from clrbench.report.page import render
+from clrbench.report.picture import SIZES, pictures, span
+from clrbench.report.summary import readme_block, summary
+from clrbench.report.terminal import print_answer
+from clrbench.report.titles import TITLES
+
+CONF = ROOT / "conf"
+DROPS = {"_target_": "clrbench.schedules.step", "base_lr": 0.001, "drops": [600], "factor": 0.1}
+ENDS = (81.0, 81.2, 80.8, 81.1, 80.9)
+HIGHER = tuple(end + 1.4 + at / 100 for at, end in enumerate(ENDS))
+
+
+def write_table1(results: Path, cycles: Any = ENDS, fixed: Any = HIGHER, **settings: Any) -> None:
+    """Cycles that end after 400 iterations, a fixed rate that has 76% then and ends after 800."""
+    write_arm(results, "triangular2", cycles, schedule=CYCLES, curve=(70.0, 80.0, 80.5), **settings)
+    write_arm(
+        results, "fixed", fixed, schedule=DROPS, iterations=800, curve=(60.0, 70.0, 74.0, 76.0, 77.0, 78.0, 80.0), **settings
+    )
+
+
+def write_controls(results: Path, best: str = "linear") -> None:
+    gains = {"fixed_base": -5.0, "fixed_drops": -3.0, "decay_drops": -1.0, "triangular2": 0.0, "linear": -2.0}
+    for arm, gain in (gains | {best: 1.0}).items():
+        ends = [end + gain + at / 50 * (arm == best) for at, end in enumerate(ENDS)]
+        schedule = CYCLES if arm == "triangular2" else {**FIXED, "base_lr": 0.001 + len(arm) / 1e5}
+        write_arm(results, arm, ends, experiment="controls", schedule=schedule)
+
+
+def answered(results: Path) -> Answer:
+    found = gather(results, CONF).answer
+    assert found is not None
+    return found
+
+
+def test_it_says_when_each_arrives_where_each_stands_and_how_each_ends(tmp_path: Path) -> None:
+    write_table1(tmp_path)
+    assert list(answered(tmp_path).measured) == [
+        "triangular2 reaches 80% test accuracy after 200 iterations; the fixed rate needs 700.",
+        "After 400 iterations triangular2 stands at 81.0%, the fixed rate at 76.0%.",
+        "The fixed rate, which drops after 600 iterations, ends 1.4 points [1.4, 1.4] higher after 800, at 82.4%.",
+        "The paper's 81.4% for triangular2 is reproduced within half a point.",
+        "Its claim that both end equally accurate is not reproduced.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("by", "said"),
+    [(0.1, "is reproduced too"), (2.0, "is not reproduced"), (-2.0, "is not reproduced")],
+)
+def test_the_papers_claim_of_equality_follows_the_verdict(tmp_path: Path, by: float, said: str) -> None:
+    write_table1(tmp_path, fixed=[end + by + at / 100 for at, end in enumerate(ENDS)])
+    assert answered(tmp_path).measured[-1] == f"Its claim that both end equally accurate {said}."
+
+
+def test_too_few_seeds_leave_the_claim_open(tmp_path: Path) -> None:
+    write_table1(tmp_path, ENDS[:2], HIGHER[:2])
+    assert answered(tmp_path).measured[-1] == "Its claim that both end equally accurate stays open."
+
+
+def test_a_number_that_is_further_from_the_papers_than_the_margin_is_not_reproduced(tmp_path: Path) -> None:
+    write_table1(tmp_path, [end - 3 for end in ENDS])
+    assert "The paper's 81.4% for triangular2 is not reproduced: 78.0% here." in answered(tmp_path).measured
+
+
+def test_the_choice_follows_the_budget_and_names_what_is_open(tmp_path: Path) -> None:
+    write_table1(tmp_path)
+    short, long, open_question = answered(tmp_path).choice
+    assert short.startswith("If you train for 400 iterations, choose triangular2: it is 5.0 points [")
+    assert long == "If you can train for 800, choose the fixed rate: it ends higher than triangular2 after 400."
+    assert open_question.endswith("`make sweep EXPERIMENT=controls SEEDS=1,2,3,4,5` answers that.")
+
+
+def test_seeds_that_disagree_make_no_choice(tmp_path: Path) -> None:
+    write_table1(tmp_path, cycles=(76.0, 81.0, 71.0, 78.0, 73.0))
+    assert answered(tmp_path).choice[0] == (
+        "If you train for 400 iterations, these runs do not tell triangular2 from the fixed rate."
+    )
+
+
+def test_the_controls_say_what_makes_the_gain_and_which_policy_is_best_at_the_budget(tmp_path: Path) -> None:
+    write_table1(tmp_path)
+    write_controls(tmp_path)
+    best, reason, *_ = answered(tmp_path).choice
+    assert best.startswith(
+        "If you train for 400 iterations, choose linear: "
+        "of the 5 policies tried with this budget it ends highest, at 82.0%, 1.0 points"
+    )
+    assert best.endswith("higher than triangular2.")
+    assert "+2.00 points [+2.00, +2.00] come from its drops" in reason
+    assert not any("EXPERIMENT=controls" in line for line in answered(tmp_path).choice)
+
+
+def test_of_several_comparisons_that_of_most_seeds_counts_then_that_in_the_papers_order(tmp_path: Path) -> None:
+    write_table1(tmp_path, config={"data": {"order": "shuffled"}, "other": "than the paper's"})
+    assert "images shuffled anew each epoch" in answered(tmp_path).basis[0]
+    write_table1(tmp_path, [end - 1 for end in ENDS], HIGHER)
+    assert "images in one order, as in the paper" in answered(tmp_path).basis[0]
+    assert "stands at 80.0%" in answered(tmp_path).measured[1]
+
+
+def test_runs_that_ship_answer_before_a_users_own(tmp_path: Path) -> None:
+    write_table1(tmp_path, [end - 3 for end in ENDS], source="runs")
+    assert answered(tmp_path).compared.treatment.source == "runs"
+    write_table1(tmp_path)
+    assert answered(tmp_path).compared.treatment.source == "evidence"
+
+
+def test_readme_page_summary_and_terminal_say_the_same(tmp_path: Path) -> None:
+    write_table1(tmp_path)
+    contents = gather(tmp_path, CONF)
+    console = Console(record=True, width=500, file=io.StringIO())
+    print_answer(console, contents.answer)
+    printed = console.export_text()
+    page = render(contents, tmp_path, CONF).replace("&#x27;", "'")
+    for document in (readme_block(contents), summary(contents, CONF), printed, page):
+        plain = document.replace("\\", "").replace("**", "")
+        assert [line for line in answered(tmp_path).measured if line not in plain] == []
+
+
+def test_without_runs_there_is_no_answer_but_the_command_that_makes_it(tmp_path: Path) -> None:
+    contents = gather(tmp_path, CONF)
+    assert contents.answer is None
+    assert readme_block(contents).startswith("No runs bear on the paper's main claim yet: `make sweep EXPERIMENT=table1")
+
+
+# The picture
+
+
+def test_the_picture_has_every_arm_the_papers_numbers_and_letters_of_12_pixels_or_more(tmp_path: Path) -> None:
+    write_table1(tmp_path)
+    found = answered(tmp_path)
+    drawn = pictures(found)
+    assert set(drawn) == set(SIZES)
+    for picture in drawn.values():
+        assert "fixed 82.4%" in picture
+        assert "triangular2 81.0%" in picture
+        assert picture.count('d="M') >= 8
+        assert "font:13px" in picture
+        assert "prefers-color-scheme: dark" in picture
+    assert span(found.compared) == (74, 84)
+
+
+# The claims
+
+
+def row_of(contents: Contents, claim: str) -> ClaimRow:
+    (row,) = [row for row in claim_table(contents.verdicts).judged if row.verdict.claim.id == claim]
+    return row
+
+
+def test_words_that_surprise_have_their_reason_beside_them(tmp_path: Path) -> None:
+    write_table1(tmp_path, fixed=[end + 0.4 + at / 10 for at, end in enumerate(ENDS)])
+    contents = gather(tmp_path, CONF)
+    assert row_of(contents, "C1").why == "equal means within 0.5 points, and the interval lies on both sides of that limit"
+    assert row_of(contents, "C1r").why == (
+        "5 seeds cannot settle a yes-or-no claim of 2 that are judged together: it takes 6, all alike"
+    )
+
+
+def test_a_claim_has_one_row_with_its_other_verdicts_folded_below(tmp_path: Path) -> None:
+    write_table1(tmp_path)
+    write_table1(tmp_path, experiment="table1_fifth", config={"scale": 0.2})
+    row = row_of(gather(tmp_path, CONF), "C1")
+    assert (row.row.experiment, [variant.experiment.split(";")[0] for variant in row.variants]) == ("table1", ["table1_fifth"])
+
+
+def test_every_experiment_has_a_title_and_a_question() -> None:
+    names = {path.stem for path in (CONF / "experiment").glob("*.yaml")}
+    assert names - set(TITLES) == set()
