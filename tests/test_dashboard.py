@@ -244,7 +244,7 @@ def test_an_arm_is_one_line_the_mean_over_its_finished_seeds_and_follows_them(re
     def seed(number: int, factor: float, ended: bool = True) -> None:
         record = write_run(live.with_name(f"{live.name}{number}"), 0, "exp", ended)
         record.write_config(f"policy: {{name: exp}}\nidentity: {{seed: {number}, policy: {{max_lr: 0.03}}}}\n")
-        rows = [dataclasses.replace(row(at), test_accuracy=factor * at) for at in (1, 2, 3)]
+        rows = [dataclasses.replace(row(at), metrics={"test_loss": 1.0, "test_accuracy": factor * at}) for at in (1, 2, 3)]
         record.write_evaluations(rows if ended else rows[:1])
 
     def arms(url: str) -> list[list[tuple[int, float]]]:

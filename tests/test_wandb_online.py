@@ -246,7 +246,7 @@ def test_wandb_can_be_filled_from_the_records_alone_and_they_say_all(server: Wan
     assert (run["groupName"], run["displayName"], run["jobType"]) == ("adhoc", result.name, "triangular2")
     evaluations = [line["iteration"] for line in server.lines(result.run_id) if "test_accuracy" in line]
     assert evaluations == [40, 80, 120, 160]
-    assert server.summary(result.run_id)["final_accuracy"] == result.test_accuracy
+    assert server.summary(result.run_id)["final_accuracy"] == result.value
 
 
 def test_wandb_calls_a_run_finished_only_at_the_end_of_its_budget(
@@ -280,7 +280,7 @@ def test_an_agent_that_repeats_a_setting_gets_a_finished_run_under_its_own_id(
     assert again == result
     assert server.buckets["from-agent"]["exitcode"] == 0
     assert iterations(server, "from-agent") == ITERATIONS
-    assert server.summary("from-agent")["final_accuracy"] == result.test_accuracy
+    assert server.summary("from-agent")["final_accuracy"] == result.value
 
 
 def test_the_run_has_its_policy_in_its_config_and_the_users_tags_and_project(

@@ -46,7 +46,7 @@ def measure(conf: Path, folder: Path, sizes: Sizes) -> list[Figure]:
 
 def _seconds_of_quick(train: Path, folder: Path, sizes: Sizes) -> float:
     with own_folder(folder) as (_, paths):
-        return seconds_of(train, ["-m", "experiment=quick", f"scale={sizes.quick_scale}", *paths], "9 of 9 runs")
+        return seconds_of(train, ["-m", "experiment=quick", f"scale={sizes.quick_scale}", *paths], "30 of 30 runs")
 
 
 def _seconds(train: Path, folder: Path, sizes: Sizes, options: Sequence[str]) -> float:

@@ -85,7 +85,7 @@ def _advice(arms: Sequence[Arm], data: str, model: str) -> Advice:
         gain=fmean(differences) if differences else None,
         interval=stats.interval(differences),
         seeds=len(differences),
-        command=_command(arms[0], data, model, is_tuned) if choice == UNKNOWN else "",
+        command=_command(min(best, fixed, key=_seeds_of), data, model, is_tuned) if choice == UNKNOWN else "",
     )
 
 
@@ -201,6 +201,10 @@ def _typed(arm: Arm, but: tuple[str, ...]) -> list[str]:
     """What was typed for a run of `arm`, without what begins like one of `but`, and without the place of what ships."""
     left_out = (*but, *PLACE) if arm.source == EVIDENCE else but
     return [text for text in arm.runs[0].config.get("overrides", ()) if not text.startswith(left_out)]
+
+
+def _seeds_of(arm: Arm) -> int:
+    return len(arm.accuracies)
 
 
 def _seeds(arm: Arm | None = None) -> str:
