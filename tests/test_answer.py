@@ -79,7 +79,8 @@ def test_a_number_that_is_further_from_the_papers_than_the_margin_is_not_reprodu
 def test_the_choice_follows_the_budget_and_names_what_is_open(tmp_path: Path) -> None:
     write_table1(tmp_path)
     short, long, open_question = answered(tmp_path).choice
-    assert short.startswith("If you train for 400 iterations, choose triangular2: it is 5.0 points [")
+    assert short.startswith("If you train for 400 iterations, triangular2 is 5.0 points [")
+    assert short.endswith("But the fixed rate goes on to 800, and none made for 400 has run: no equal budgets, no proof.")
     assert long == "If you can train for 800, choose the fixed rate: it ends higher than triangular2 after 400."
     assert open_question.endswith("`make sweep EXPERIMENT=controls SEEDS=1,2,3,4,5` answers that.")
 
