@@ -130,8 +130,8 @@ def _between(found: Compared) -> str:
         return f"{what}, these runs do not tell {found.treatment.name} from {found.rival}."
     if found.control.iterations != found.budget:
         return (
-            f"{what}, {found.treatment.name} is {_higher(found.leads)} than {found.rival} at that point. But {found.rival} goes "
-            f"on to {found.control.iterations:,}, and none made for {found.budget:,} has run: no equal budgets, no proof."
+            f"{what}, {found.treatment.name} is {_higher(found.leads)} than {found.rival} at that point. But {found.rival} "
+            f"goes on to {found.control.iterations:,}, and none made for {found.budget:,} has run: no equal budgets, no proof."
         )
     if bounds[0] > 0:
         return f"{what}, choose {found.treatment.name}: it is {_higher(found.leads)} than {found.rival}."
