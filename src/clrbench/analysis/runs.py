@@ -121,7 +121,7 @@ class Arm:
             {
                 key: value
                 for key, value in self.differences.items()
-                if key != "iterations" and not key.startswith(("data.", "model."))
+                if key != "iterations" and not key.startswith("model.")
             }
         )
 

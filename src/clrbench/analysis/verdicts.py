@@ -164,11 +164,11 @@ def _in_the_papers_order(claim: Claim, family: Family, cases: Sequence[Case]) ->
     return [Case(claim, family, "", first, command=_command(claim, first))] if shuffled and all(shuffled) else []
 
 
-def _command(claim: Claim, experiment: str) -> str:
-    """What makes the runs that settle a claim."""
+def _command(claim: Claim, experiment: str, differs: Sequence[str] = ()) -> str:
+    """What makes the runs that settle a claim, in the paper's order of the images unless that `differs`."""
     if claim.command:
         return claim.command
-    if claim.setting.get(ORDER) == "fixed":
+    if claim.setting.get(ORDER) == "fixed" and SHUFFLED not in differs:
         return f"python train.py -m experiment={experiment} {ORDER}=fixed seed={SEEDS}"
     return f"make sweep EXPERIMENT={experiment} SEEDS={SEEDS}"
 
@@ -213,7 +213,7 @@ def _case(claim: Claim, family: Family, source: str, experiment: str, differs: t
         notes.append(f"the control is {controls[0].result.label}, of {rivals} the best by these same runs, which favours it")
     schema = min((run.schema for run in [*treated, *controls]), default=SCHEMA)
     notes += [SCHEMA_1] if schema == 1 else []
-    command = _command(claim, experiment)
+    command = _command(claim, experiment, differs)
     return Case(claim, family, source, experiment, differs, treatment, control, values, notes, command, schema=schema)
 
 
