@@ -12,7 +12,7 @@ DATA ?= digits
 MODEL ?= small_cnn
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep plan range-test report verify ship advise dashboard wandb sync publish pictures test lowest lint format bench clean
+.PHONY: help setup sweep plan range-test report verify ship advise dashboard wandb sync publish pictures test check lowest lint format bench clean
 
 help:  ## list the commands
 	@echo "make COMMAND, where COMMAND is one of"
@@ -80,6 +80,9 @@ test: $(READY)  ## run the tests
 
 lowest: $(READY)  ## run tests with the lowest versions that pyproject.toml admits
 	@$(BIN)/python scripts/lowest.py
+
+check: $(READY)  ## run the quick half of the tests
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 lint: $(READY)  ## check style, format and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy

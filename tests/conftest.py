@@ -19,6 +19,20 @@ ROOT = Path(__file__).resolve().parents[1]
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+# Files that start whole commands, clusters, servers or browsers: `make check` leaves them out.
+_SLOW = (
+    *("bench", "cli", "comfort", "dashboard", "devices", "orphans", "own", "package", "peers", "range_test", "readme", "run"),
+    *("slurm", "spec", "start", "sweep", "wandb", "wandb_comparison", "wandb_judgement", "wandb_online"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of these files as slow."""
+    for item in items:
+        if item.path.stem.removeprefix("test_") in _SLOW:
+            item.add_marker(pytest.mark.slow)
+
+
 RESULT = Result(
     run_id="0123456789",
     name="triangular2-44-s1-0123456789",

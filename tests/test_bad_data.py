@@ -469,5 +469,5 @@ def test_a_choice_of_nothing_ends_in_one_line(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         cli.main(lambda: composed("experiment=null"))
     assert capsys.readouterr().err == (
-        "error: experiment=null: null is no choice: leave it out, which chooses nothing, or name one\n"
+        "error: experiment=null chooses nothing: leave it out, or choose one that --help lists\n"
     )

@@ -121,19 +121,6 @@ def test_a_net_whose_normalisation_the_processes_cannot_share_is_refused(
         build(spec_of(make_config(*TWO, *choices)))
 
 
-class Lazy(torch.nn.Sequential):
-    def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
-        super().__init__(torch.nn.Flatten(), torch.nn.LazyLinear(classes))
-
-
-def test_a_net_with_layers_of_no_size_yet_is_refused_with_the_layer(
-    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(ROOT / "tests")
-    with pytest.raises(ConfigError, match=r"^model\.net: 1\.weight has no shape yet: give lazy layers their sizes"):
-        build(spec_of(make_config("model=linear", "model.net._target_=test_devices.Lazy")))
-
-
 class Normalised(torch.nn.Sequential):
     def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
         super().__init__(torch.nn.BatchNorm2d(shape[0]), torch.nn.Flatten(), torch.nn.Linear(shape[1] * shape[2], classes))

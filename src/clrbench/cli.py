@@ -66,10 +66,6 @@ def main(hydra_main: Callable[[], Any]) -> None:
         _stop(in_one_line(error, sys.argv[1:], _compose_anew))
     except (ClrbenchError, OSError) as error:
         _stop(" ".join(str(error).split()))
-    except ValueError as error:
-        if "Config group override" not in str(error):
-            raise
-        _stop(f"{_chosen_null(sys.argv[1:])}: null is no choice: leave it out, which chooses nothing, or name one")
     except KeyboardInterrupt:
         _stop("interrupted; the same command goes on from the last evaluation")
 
@@ -85,10 +81,6 @@ def _register_plugins() -> None:
     plugins.register(SlurmLauncher)
     plugins.register(WorkersLauncher)
     ConfigStore.instance().store(group="hydra/launcher", name="joblib", node=SETTINGS)
-
-
-def _chosen_null(overrides: Sequence[str]) -> str:
-    return next((text for text in overrides if text.endswith("=null")), "null")
 
 
 def _compose_anew(overrides: Sequence[str]) -> DictConfig:

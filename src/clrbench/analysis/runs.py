@@ -118,11 +118,7 @@ class Arm:
     def details(self) -> str:
         """The differences but for budget, data and model, for tables in which these have columns of their own."""
         return _told(
-            {
-                key: value
-                for key, value in self.differences.items()
-                if key != "iterations" and not key.startswith("model.")
-            }
+            {key: value for key, value in self.differences.items() if key != "iterations" and not key.startswith("model.")}
         )
 
     @property
