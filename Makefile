@@ -29,10 +29,10 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-sweep: $(READY)  ## run an experiment and end with its table   [EXPERIMENT=quick] [SEEDS=1,2,3] [BOUNDS=range_test]
+sweep: $(READY)  ## run an experiment and end with its table   [EXPERIMENT=quick] [SEEDS=1,2,3,4,5] [BOUNDS=range_test]
 	@$(BIN)/python train.py -m experiment=$(EXPERIMENT) $(CHOSEN)
 
-plan: $(READY)  ## list what a sweep would do, and the hours left; start nothing   [EXPERIMENT=quick] [SEEDS=1,2,3]
+plan: $(READY)  ## list what a sweep would do, and the hours left; start nothing   [EXPERIMENT=quick] [SEEDS=1,2,3,4,5]
 	@$(BIN)/python train.py -m experiment=$(EXPERIMENT) $(CHOSEN) hydra.sweeper.plan_only=true
 
 range-test: $(READY)  ## measure base_lr and max_lr   [DATA=digits] [MODEL=small_cnn]

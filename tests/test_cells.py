@@ -216,7 +216,7 @@ def test_a_comparison_over_fewer_than_five_seeds_is_warned_about_with_the_hours_
     cells = [of_seed(make_cell(), arm, seed) for arm in ("a", "b") for seed in (1, 2, 3)]
     speeds = Pace({"e1": 36.0}, {})
     assert seeds_warning(cells, speeds, workers=2) == (
-        "warning: 3 seeds an arm settle nothing, whatever they show: seed=1,2,3,4,5 takes about 5 h in all here"
+        "warning: 3 seeds an arm can settle nothing: seed=1,2,3,4,5 takes about 5 h in all here"
     )
 
 

@@ -1,6 +1,7 @@
 """What a sweep would do: its cells, what state each is in, and the hours that are left at this machine's speed."""
 
 import contextlib
+import math
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -77,11 +78,15 @@ def seeds_warning(cells: Sequence[Cell], speeds: Pace, workers: int) -> str | No
     times = [speeds.of(members[0]) for members in arms.values()]
     iterations = [ENOUGH_SEEDS * members[0].iterations for members in arms.values()]
     known = [time * count / 3600 / workers for time, count in zip(times, iterations, strict=True) if time is not None]
-    takes = f"takes about {sum(known):.2g} h in all here" if len(known) == len(times) else "tells more"
+    takes = f"takes {_duration(sum(known))} in all here" if len(known) == len(times) else "tells more"
     return (
-        f"warning: {fewest} seed{'s' * (fewest > 1)} an arm settle nothing, whatever they show: "
+        f"warning: {fewest} seed{'s' * (fewest > 1)} an arm can settle nothing: "
         f"seed={','.join(map(str, range(1, ENOUGH_SEEDS + 1)))} {takes}"
     )
+
+
+def _duration(hours: float) -> str:
+    return f"about {hours:.2g} h" if hours >= 1 else f"about {math.ceil(60 * hours)} min"
 
 
 def iterations_left(cell: Cell, state: State) -> int:

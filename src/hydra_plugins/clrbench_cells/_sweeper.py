@@ -33,6 +33,7 @@ from clrbench.sweep.job import JOB, JobLoader
 from clrbench.sweep.plan import pace, plan_table, seeds_warning
 from clrbench.sweep.planner import Planner
 from clrbench.sweep.watch import Watch
+from clrbench.tracking.wandb_environment import unheeded
 
 ATTEMPTS = 3
 _EVERY = 0.5
@@ -69,6 +70,9 @@ class CellSweeper(Sweeper):
             self._console.print(plan_table(cells, speeds, workers))
             return
         able = [cell for cell in cells if cell.error is None]
+        is_tracked = any(cell.job is not None and cell.job.config.tracking.wandb != "disabled" for cell in able)
+        if is_tracked and (line := unheeded()):
+            self._say(line)  # once, for workers say nothing
         with _interruptible(able), Watch(able, self._console), _workers_stderr_in(self._log):
             self._carry_out(able)
         self._conclude(cells)
