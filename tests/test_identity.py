@@ -10,6 +10,7 @@ from specs import SMALL, resolved
 
 from clrbench.config import Config, Data, PathNames
 from clrbench.data.load import LoadedSet, load
+from clrbench.errors import ConfigError
 from clrbench.identity import PUBLIC_NAMES, by_contents, public
 from clrbench.schedules import POLICIES
 from clrbench.store import Evaluation
@@ -142,10 +143,16 @@ def test_one_order_of_the_images_is_part_of_the_identity_and_shuffling_is_not() 
 
 
 def test_a_part_of_the_training_images_has_equal_shares_of_the_classes() -> None:
-    spec = resolved("data.training_images=105")
+    spec = resolved("data.training_images=100")
     labels = SMALL.images.train.labels[spec.indices]
     assert np.bincount(labels).tolist() == [10] * 10
     assert spec.identity["data"]["training_images"] == 100
+
+
+@pytest.mark.parametrize("count", [5, 105, 4000])
+def test_a_number_of_training_images_that_equal_shares_cannot_make_is_refused(count: int) -> None:
+    with pytest.raises(ConfigError, match=rf"data\.training_images={count} cannot be had: equal shares of 10 classes"):
+        resolved(f"data.training_images={count}")
 
 
 def test_the_name_of_a_file_decides_nothing(tmp_path: Path) -> None:

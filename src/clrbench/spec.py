@@ -156,6 +156,12 @@ def told(overrides: Sequence[str]) -> list[str]:
 def resolve(config: Config, data: LoadedSet) -> RunSpec:
     """Make every choice of `config` definite for `data`. Raises ConfigError in one line for what cannot be run."""
     indices = training_indices(data.images.train.labels, config.data.split, config.data.training_images)
+    most = config.data.training_images
+    if most not in (None, len(indices)):
+        raise ConfigError(
+            f"data.training_images={most} cannot be had: equal shares of {data.images.classes} classes, as far as there are "
+            f"images, make {len(indices)}: take a number that they can make"
+        )
     per_epoch = len(indices) // config.data.batch_size
     if per_epoch == 0:
         raise ConfigError(f"data.batch_size={config.data.batch_size} is more than the {len(indices)} training images: lower it")
