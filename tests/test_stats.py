@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as reference
 
-from clrbench.analysis import stats
+from clrbench import stats
 
 DIFFERENCES = st.lists(st.floats(-5, 5, allow_subnormal=False), min_size=2, max_size=8)
 

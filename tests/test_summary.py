@@ -16,9 +16,9 @@ from rich.console import Console
 
 from clrbench.analysis.pairs import in_words, leads
 from clrbench.analysis.runs import OWN, Arm, arms_of, read_runs, run_of
-from clrbench.analysis.stats import half_width
 from clrbench.analysis.summary import summarize as summarize_arms
 from clrbench.report.terminal import print_summary, summary_table
+from clrbench.stats import half_width
 from clrbench.store import Evaluation, Record
 
 

@@ -10,8 +10,9 @@ from conftest import ROOT
 from made_up import CYCLES, write_arm, write_run
 
 from clrbench.analysis.claims import Family, read_families
+from clrbench.analysis.relations import FAILS, HOLDS, INCONCLUSIVE, NOT_RUN
 from clrbench.analysis.runs import read_runs
-from clrbench.analysis.verdicts import FAILS, HOLDS, INCONCLUSIVE, NOT_RUN, Verdict, judge_all, judge_family
+from clrbench.analysis.verdicts import Verdict, judge_all, judge_family
 from clrbench.errors import ConfigError
 from clrbench.range_test.records import RANGE_TEST
 from clrbench.store import Evaluation
@@ -473,7 +474,7 @@ def test_the_papers_numbers_are_those_of_its_tables() -> None:
 )
 def test_a_bad_claim_is_one_line(tmp_path: Path, old: str, new: str, complaint: str) -> None:
     with pytest.raises(ConfigError, match=complaint) as caught:
-        family(tmp_path, FAMILY.replace(old, new))
+        judge_family(family(tmp_path, FAMILY.replace(old, new)), [], tmp_path)
     assert "\n" not in str(caught.value)
     assert "made.yaml" in str(caught.value)
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from clrbench.analysis import stats
+from clrbench import stats
 from clrbench.analysis.commands import PLACE
 from clrbench.analysis.pairs import RATES, best_of, comparisons, in_words, paired, untuned
+from clrbench.analysis.relations import ALPHA
 from clrbench.analysis.runs import EVIDENCE, SOURCES, Arm
-from clrbench.analysis.verdicts import ALPHA
 from clrbench.analysis.wrong_bounds import Deviation, deviations
 from clrbench.range_test.records import RANGE_TEST
 from clrbench.store import DIVERGED, FAILED

@@ -9,13 +9,6 @@ from omegaconf.errors import OmegaConfBaseException
 
 from clrbench.errors import ConfigError
 
-# What a claim says of its treatment and its control.
-#   higher   its accuracy is higher
-#   equal    it differs by at most `margin` percentage points
-#   reaches  it gets to the accuracy at which the control of the same seed ends in at most `share` of the control's iterations
-#   below    a cost that `make bench` measures is below `margin` percent
-#   finds    the range test finds `bounds`, each within their factor
-HIGHER, EQUAL, REACHES, BELOW, FINDS = RELATIONS = ("higher", "equal", "reaches", "below", "finds")
 # Which accuracy of a run is meant.
 #   end            at the end of the budget
 #   cycle          at the end of the cycle numbered `cycle`
@@ -61,11 +54,11 @@ class PaperBounds:
 class Claim:
     """One claim.
 
-    id: its name, like C1. says: the claim in words. source: where the paper says so. experiments: which can settle it, the
-    paper's own first; each is judged on its own. setting: its family's, with what it has of its own. margin: percentage
-    points for `equal`; for `higher` the least gain that counts. open: what the paper leaves open, so that another choice may
-    come out otherwise. command: what makes the runs, where it is not the sweep of the experiment. missing: what the suite
-    lacks to settle the claim.
+    id: its name, like C1. says: the claim in words. source: where the paper says so. relation: one of
+    relations.RELATIONS. experiments: which can settle it, the paper's own first; each is judged on its own. setting: its
+    family's, with what it has of its own. margin: percentage points for `equal`; for `higher` the least gain that counts.
+    open: what the paper leaves open, so that another choice may come out otherwise. command: what makes the runs, where it
+    is not the sweep of the experiment. missing: what the suite lacks to settle the claim.
     """
 
     id: str = MISSING
@@ -119,10 +112,9 @@ def _family(path: Path) -> Family:
 
 
 def _check(claim: Claim, path: Path) -> None:
-    readings = [(f"{side}.reading", getattr(claim, side).reading, READINGS) for side in ("treatment", "control")]
-    for key, choice, allowed in [("relation", claim.relation, RELATIONS), *readings]:
-        if choice not in allowed:
-            raise ConfigError(f"{path}: {claim.id}: {key}={choice} is unknown: choose one of {', '.join(allowed)}")
+    for side in ("treatment", "control"):
+        if (reading := getattr(claim, side).reading) not in READINGS:
+            raise ConfigError(f"{path}: {claim.id}: {side}.reading={reading} is unknown: choose one of {', '.join(READINGS)}")
     if claim.treatment.best_of:
         raise ConfigError(
             f"{path}: {claim.id}: treatment.best_of would favour the claim: only the control may be the best of several"

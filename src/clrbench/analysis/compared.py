@@ -5,11 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from clrbench.analysis.cases import ORDER
 from clrbench.analysis.claims import Side
 from clrbench.analysis.pairs import comparisons, paired
 from clrbench.analysis.runs import Arm, Run
 from clrbench.analysis.targets import iterations_to_target, target_curve
-from clrbench.analysis.verdicts import ORDER, Verdict
+from clrbench.analysis.verdicts import Verdict
 
 # The claim of conf/claims that the paper is known for.
 CLAIM = "C1"

@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 
 from clrbench.analysis.runs import Arm, Run
-from clrbench.analysis.stats import interval
 from clrbench.analysis.targets import target_curve
+from clrbench.stats import interval
 
 POINTS = 200
 TARGETS = 40

@@ -9,7 +9,7 @@ from statistics import fmean
 
 from clrbench.analysis.pairs import comparisons, paired, points
 from clrbench.analysis.runs import Arm
-from clrbench.analysis.stats import interval
+from clrbench.stats import interval
 
 # From one arm to the next only one thing changes; budgets are equal.
 STEPS = (

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from clrbench.analysis.runs import Arm
-from clrbench.analysis.stats import interval
+from clrbench.stats import interval
 
 # A comparison with fewer fixed rates is one with a rate that nobody tuned.
 RATES = 3

@@ -9,8 +9,8 @@ import polars as pl
 
 from clrbench.analysis.pairs import best_of
 from clrbench.analysis.runs import Arm
-from clrbench.analysis.stats import half_width
 from clrbench.analysis.targets import iterations_to_target
+from clrbench.stats import half_width
 from clrbench.store import DIVERGED, FAILED
 
 SCHEMA = {

@@ -7,8 +7,8 @@ from statistics import fmean
 from clrbench.analysis.decomposition import Step
 from clrbench.analysis.pairs import paired
 from clrbench.analysis.runs import Arm
-from clrbench.analysis.stats import interval
 from clrbench.range_test.records import RANGE_TEST
+from clrbench.stats import interval
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from clrbench.analysis import stats
+from clrbench import stats
 from clrbench.range_test.curve import Readings, Values
 from clrbench.range_test.estimate import Estimate
 from clrbench.range_test.smooth import noise, rising

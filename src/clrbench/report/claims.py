@@ -3,16 +3,16 @@
 The other verdicts on the same claim, at another length, in another arithmetic or order of images, are the row's variants.
 """
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from clrbench.analysis.claims import BELOW, EQUAL, FINDS, HIGHER, REACHES
+from clrbench.analysis.cases import SHUFFLED, Case
+from clrbench.analysis.relations import ALPHA, FAILS, HOLDS, NOT_RUN
 from clrbench.analysis.runs import OWN
-from clrbench.analysis.stats import least_p
-from clrbench.analysis.verdicts import ALPHA, FAILS, HOLDS, INCONCLUSIVE, NOT_RUN, SHUFFLED, Case, Verdict
+from clrbench.analysis.verdicts import Verdict
 from clrbench.report.rows import VerdictRow, verdict_row
+from clrbench.stats import seeds_needed
 
 # The source of claims that are not the paper's.
 OURS = "this suite"
@@ -106,52 +106,9 @@ def _family_size(verdict: Verdict, verdicts: Iterable[Verdict]) -> int:
 
 def _why(verdict: Verdict, family: int) -> str:
     """Why a verdict is what it is, in one sentence."""
-    case, claim = verdict.case, verdict.claim
     if verdict.verdict == NOT_RUN:
         return verdict.reason
-    if claim.relation == FINDS:
-        return "" if verdict.verdict != INCONCLUSIVE else "the range test calls its own answer weak"
     if verdict.has_too_few_seeds:
-        seeds = f"{len(case.values)} seed{'' if len(case.values) == 1 else 's'}"
-        return f"{seeds} cannot settle anything: it takes at least {_seeds_for(1)}"
-    if verdict.verdict != INCONCLUSIVE:
-        return _settled(verdict)
-    return _open(verdict, family)
-
-
-def _settled(verdict: Verdict) -> str:
-    claim, holds = verdict.claim, verdict.verdict == HOLDS
-    return {
-        EQUAL: f"{'within' if holds else 'beyond'} the {claim.margin:g} points that count as equal",
-        HIGHER: "" if holds else f"the gain is below the {claim.margin:g} points that count",
-        REACHES: "",
-        BELOW: "",
-    }[claim.relation]
-
-
-def _open(verdict: Verdict, family: int) -> str:
-    claim, seeds = verdict.claim, len(verdict.case.values)
-    if claim.relation == REACHES:
-        if least_p(seeds) * family <= ALPHA:
-            return "the seeds do not agree"
-        return (
-            f"{seeds} seeds cannot settle a yes-or-no claim of {family} that are judged together: "
-            f"it takes {_seeds_for(family)}, all alike"
-        )
-    if verdict.interval is None or verdict.mean is None or not math.isfinite(verdict.mean):
-        return "runs diverged, so only the signs of the differences count"
-    low, high = verdict.interval
-    limits = {EQUAL: (-claim.margin, claim.margin), BELOW: (claim.margin,), HIGHER: (0.0,)}[claim.relation]
-    crossed = [limit for limit in limits if low <= limit <= high]
-    if not crossed:
-        return f"clear on its own, but not as one of {family} claims that are judged together"
-    return {
-        HIGHER: "the interval includes 0",
-        BELOW: f"the interval includes the limit of {claim.margin:g}%",
-        EQUAL: f"equal means within {claim.margin:g} points, and the interval lies on both sides of that limit",
-    }[claim.relation]
-
-
-def _seeds_for(family: int) -> int:
-    """How many seeds that all agree settle a claim among so many of a family."""
-    return math.ceil(math.log2(family / ALPHA))
+        seeds = len(verdict.case.values)
+        return f"{seeds} seed{'' if seeds == 1 else 's'} cannot settle anything: it takes at least {seeds_needed(1, ALPHA)}"
+    return verdict.relation.why(verdict.claim, verdict.verdict, verdict.case, family)

@@ -14,9 +14,10 @@ from clrbench.analysis.advice import Advice, advise
 from clrbench.analysis.answer import Answer, answer
 from clrbench.analysis.curves import accuracy_curve, rate_curve, sensitivity, target_curves
 from clrbench.analysis.decomposition import Step, decompose, decomposition_in_words
+from clrbench.analysis.relations import PAPERS_RULE
 from clrbench.analysis.runs import EVIDENCE, SOURCES, Arm, Run, arms_of, read_runs
 from clrbench.analysis.summary import summarize
-from clrbench.analysis.verdicts import RULE, Verdict, judge_all
+from clrbench.analysis.verdicts import Verdict, judge_all
 from clrbench.analysis.wrong_bounds import deviations
 from clrbench.range_test.records import RANGE_TEST, Measured, judged
 from clrbench.report.titles import position, title_of
@@ -77,7 +78,7 @@ class Section:
         """By arm, for those that are ramps of a range test."""
         if self.experiment != RANGE_TEST:
             return {}
-        return {arm.label: judged(arm.runs, RULE) for arm in self.arms if "images" in arm.runs[0].config}
+        return {arm.label: judged(arm.runs, PAPERS_RULE) for arm in self.arms if "images" in arm.runs[0].config}
 
     @property
     def steps(self) -> list[Step]:

@@ -15,9 +15,10 @@ from clrbench.analysis.advice import Advice
 from clrbench.analysis.answer import NO_ANSWER, Answer
 from clrbench.analysis.decomposition import decomposition_in_words
 from clrbench.analysis.pairs import leads
+from clrbench.analysis.relations import FAILS, HOLDS
 from clrbench.analysis.runs import Run, arms_of
 from clrbench.analysis.summary import summarize
-from clrbench.analysis.verdicts import FAILS, HOLDS, Verdict, judge_all
+from clrbench.analysis.verdicts import Verdict, judge_all
 from clrbench.range_test.judge import Bounds
 from clrbench.report.rows import advice_title
 

@@ -15,9 +15,10 @@ from typing import Any
 import polars as pl
 
 from clrbench import unofficial
+from clrbench.analysis.relations import NOT_RUN
 from clrbench.analysis.runs import OWN
 from clrbench.analysis.targets import iterations_to_target
-from clrbench.analysis.verdicts import NOT_RUN, Verdict
+from clrbench.analysis.verdicts import Verdict
 from clrbench.errors import ClrbenchError
 from clrbench.report.contents import Contents, Section, origin
 from clrbench.report.tables import to_markdown

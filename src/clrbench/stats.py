@@ -76,6 +76,11 @@ def least_p(seeds: int) -> float:
     return 0.5**seeds
 
 
+def seeds_needed(claims: int, level: float) -> int:
+    """How many seeds that all agree settle one of so many claims, which are judged together at a level."""
+    return math.ceil(math.log2(claims / level))
+
+
 def p_within(differences: Sequence[float], margin: float, test: Callable[..., float] = p_above) -> float:
     """Two one-sided tests (TOST): the p-value that the mean difference lies between -margin and margin."""
     return max(test(differences, -margin), test(_negated(differences), -margin))
