@@ -6,7 +6,7 @@ from hydra import compose, initialize_config_dir
 
 from clrbench import config
 from clrbench.policies import schedule_of
-from clrbench.report.policies import draw_policies
+from clrbench.report.policy_pictures import draw_policies
 
 ROOT = Path(__file__).resolve().parents[1]
 ITERATIONS_PER_EPOCH = 500  # CIFAR-10 at batch 100

@@ -11,7 +11,7 @@ from pathlib import Path
 from bench import tables
 from clrbench.checkout import configurations
 from clrbench.errors import ClrbenchError
-from clrbench.report import build
+from clrbench.report import outputs
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -24,9 +24,9 @@ def main() -> None:
     try:
         files = shipped()
         if verifies:
-            build.verify(files, "make ship")
+            outputs.verify(files, "make ship")
         else:
-            build.write(files)
+            outputs.write(files)
     except (ClrbenchError, OSError) as error:
         sys.exit(f"error: {error}")
     print(f"{len(files)} files are what the shipped records make")
@@ -34,7 +34,7 @@ def main() -> None:
 
 def shipped() -> dict[Path, str]:
     """The files that ship, and what belongs into each."""
-    files = build.shipped(ROOT, configurations())
+    files = outputs.shipped(ROOT, configurations())
     return files | tables.documents(ROOT, files)
 
 

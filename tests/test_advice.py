@@ -12,9 +12,10 @@ from conftest import ROOT
 from made_up import CYCLES, FIXED, write_arm
 
 from clrbench.analysis.advice import CYCLE, KEEP, RIGHT, UNKNOWN, WRONG, Advice, advise
+from clrbench.analysis.arms import arms_of
 from clrbench.analysis.curves import sensitivity
 from clrbench.analysis.decomposition import decompose, decomposition_in_words
-from clrbench.analysis.runs import arms_of, read_runs
+from clrbench.runs import read_runs
 
 BASE = (80.0, 80.4, 79.8, 80.1, 80.3)
 

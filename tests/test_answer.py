@@ -10,10 +10,10 @@ from made_up import CYCLES, FIXED, write_arm
 from rich.console import Console
 
 from clrbench.analysis.answer import Answer
-from clrbench.report.claims import ClaimRow, claim_table
+from clrbench.report.answer_picture import SIZES, pictures, span
+from clrbench.report.claim_table import ClaimRow, claim_table
 from clrbench.report.contents import Contents, gather
 from clrbench.report.page import render
-from clrbench.report.picture import SIZES, pictures, span
 from clrbench.report.summary import readme_block, summary
 from clrbench.report.terminal import print_answer
 from clrbench.report.titles import TITLES

@@ -18,9 +18,10 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from clrbench import store
-from clrbench.analysis.runs import OWN, arms_of, run_of
-from clrbench.claim import claimed, lock_path
+from clrbench.analysis.arms import arms_of
 from clrbench.config import Config, PathNames, checked
+from clrbench.lock import lock_path, locked
+from clrbench.runs import OWN, run_of
 from clrbench.schema import SCHEMA
 from clrbench.store import CHECKPOINT, PROGRESS, Evaluation, Record, Result, run_folder
 from clrbench.sweep.cells import Cell, state_of
@@ -69,7 +70,7 @@ def interrupt(cell: Cell) -> None:
 
 
 def leave_claim_of_the_dead(cell: Cell) -> None:
-    with claimed(cell.work):
+    with locked(cell.work):
         text = lock_path(cell.work).read_text()
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         process.wait()
@@ -103,7 +104,7 @@ def test_a_cell_without_a_checkpoint_starts_anew_whatever_its_record_holds(make_
 
 
 def test_a_running_cell_has_left_what_it_has_not_noted_yet(make_cell: MakeCell) -> None:
-    with claimed(make_cell().work):
+    with locked(make_cell().work):
         (make_cell().work / PROGRESS).write_text("70")
         state = state_of(make_cell())
     assert (state.status, iterations_left(make_cell(), state)) == ("running", 30)

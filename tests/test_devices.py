@@ -66,7 +66,7 @@ def test_two_processes_go_on_where_one_was_interrupted(make_config: MakeConfig, 
     config = make_config(*SHORT, folder="disturbed")
     with interrupted_at(50):
         train(config)
-    before = Record(running.Run.of(spec_of(config)).record.folder).evaluations()
+    before = Record(running.RunFolders.of(spec_of(config)).record.folder).evaluations()
     result, record = train(make_config(*SHORT, *TWO, folder="disturbed"))
     assert result.status == store.FINISHED
     assert record.evaluations()[: len(before)] == before
@@ -168,8 +168,8 @@ def test_a_step_on_a_device_never_waits_for_a_value_from_it(
     make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch, augment: str
 ) -> None:
     # The device `meta` has shapes and no values: whoever asks it for one gets an error.
-    place = devices.Place(torch.device("meta"), Share())
-    monkeypatch.setattr(devices.Place, "of", classmethod(lambda cls, trainer: place))
+    place = devices.ComputePlace(torch.device("meta"), Share())
+    monkeypatch.setattr(devices.ComputePlace, "of", classmethod(lambda cls, trainer: place))
     spec = spec_of(make_config("model=cifar10_full", f"data.augment={augment}"))
     module = build(spec).to("meta")
     trainer = SimpleNamespace(global_step=0, should_stop=False)
@@ -248,5 +248,5 @@ def test_a_compiled_net_is_another_run_with_nearly_the_same_numbers(make_config:
     assert result.status == store.FINISHED
     assert result.run_id != plain.folder.name[-10:]
     assert_alike(compiled, plain)
-    weights = torch.load(running.Run.of(spec_of(config)).weights, weights_only=True)
+    weights = torch.load(running.RunFolders.of(spec_of(config)).weights, weights_only=True)
     assert build(spec_of(config)).load_state_dict(weights)

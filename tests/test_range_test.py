@@ -15,17 +15,18 @@ from conftest import ROOT, composed
 from omegaconf import DictConfig
 
 from clrbench import LRRangeTest, config, store
-from clrbench.analysis.runs import EVIDENCE, arms_of, read_runs
+from clrbench.analysis.arms import arms_of
 from clrbench.config import Config
 from clrbench.errors import ConfigError
 from clrbench.range_test import measure as measuring
-from clrbench.range_test.carry import carry_out, carry_out_ramp, look_up
 from clrbench.range_test.judge import CLEAR, FIRST, NONE, SECOND, WEAK, Bounds
 from clrbench.range_test.measure import Find, Say, measure, ramp_config, to_measure, with_measured_bounds
 from clrbench.range_test.records import RANGE_TEST, Measured, judged
+from clrbench.runs import EVIDENCE, read_runs
 from clrbench.store import Record
 from clrbench.sweep.cells import Cell
 from clrbench.sweep.planner import Planner
+from clrbench.sweep.ramps import carry_out, carry_out_ramp, look_up
 from clrbench.training import run as running
 from clrbench.training.console import Console
 

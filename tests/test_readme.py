@@ -12,7 +12,7 @@ from conftest import ROOT, composed
 
 from clrbench import config
 from clrbench.policies import schedule_of
-from clrbench.report.policies import LAYOUTS, draw_policies
+from clrbench.report.policy_pictures import LAYOUTS, draw_policies
 from clrbench.store import Record
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -15,8 +15,8 @@ from conftest import ROOT
 from made_up import CYCLES, FIXED, write_arm, write_run
 
 from clrbench.errors import ClrbenchError
-from clrbench.report import build
-from clrbench.report.claims import claim_table
+from clrbench.report import outputs
+from clrbench.report.claim_table import claim_table
 from clrbench.report.contents import gather
 from clrbench.report.summary import BEGIN, END, readme_block, summary, with_block
 from clrbench.report.tables import in_cell, text, to_html, to_markdown
@@ -40,7 +40,7 @@ def made_up(results: Path) -> Path:
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("store")
-    build.write(build.own(made_up(folder / "results"), folder / "outputs", CONF))
+    outputs.write(outputs.own(made_up(folder / "results"), folder / "outputs", CONF))
     return folder / "outputs" / "report"
 
 
@@ -55,7 +55,7 @@ def data(page: str) -> Any:
 
 
 def test_the_same_records_make_the_same_report(report: Path, tmp_path: Path) -> None:
-    again = build.own(report.parents[1] / "results", report.parent, CONF)
+    again = outputs.own(report.parents[1] / "results", report.parent, CONF)
     assert {path: path.read_text(encoding="utf-8") for path in again} == again
 
 
@@ -184,7 +184,7 @@ def test_two_hundred_runs_make_a_page_of_less_than_a_megabyte_and_a_half_and_eve
         write_arm(
             tmp_path, "triangular", [80.0 + at / 10 for at in range(10)], schedule=schedule, iterations=6100, curve=rising
         )
-    page = build.own(tmp_path, tmp_path / "outputs", CONF)[tmp_path / "outputs" / "report" / "index.html"]
+    page = outputs.own(tmp_path, tmp_path / "outputs", CONF)[tmp_path / "outputs" / "report" / "index.html"]
     assert len(page.encode()) < 1_500_000
     assert len(set(re.findall(r'href="(\.\./[^"]+)"', visible(page)))) == 200
 
@@ -209,7 +209,7 @@ def test_a_damaged_record_is_left_out_and_told(tmp_path: Path) -> None:
 
 
 def test_an_empty_store_makes_a_report_that_says_how_to_begin(tmp_path: Path) -> None:
-    files = build.own(tmp_path / "results", tmp_path / "outputs", CONF)
+    files = outputs.own(tmp_path / "results", tmp_path / "outputs", CONF)
     assert "make sweep" in files[tmp_path / "outputs" / "report" / "summary.md"]
     assert "No runs yet" in files[tmp_path / "outputs" / "report" / "index.html"]
 
@@ -260,8 +260,8 @@ def test_verify_fails_when_there_is_no_report(store: Path) -> None:
 
 def test_a_report_of_few_runs_starts_in_seconds_and_without_torch(store: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from clrbench.report import build; "
-        f"build.own(Path('results'), Path('outputs'), Path({str(CONF)!r})); print('torch' in sys.modules)"
+        "import sys; from pathlib import Path; from clrbench.report import outputs; "
+        f"outputs.own(Path('results'), Path('outputs'), Path({str(CONF)!r})); print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=store, capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
@@ -331,16 +331,16 @@ def test_the_readme_keeps_all_but_its_results() -> None:
 
 
 def test_the_report_and_readme_that_ship_are_what_the_records_that_ship_make() -> None:
-    build.verify(build.shipped(ROOT, CONF), "make ship")
+    outputs.verify(outputs.shipped(ROOT, CONF), "make ship")
 
 
 def test_no_run_of_your_own_changes_what_ships(tmp_path: Path) -> None:
     made_up(tmp_path / "results")
     (tmp_path / "README.md").write_text(f"{BEGIN}\n{END}\n")
-    before = build.shipped(tmp_path, CONF)
+    before = outputs.shipped(tmp_path, CONF)
     write_arm(tmp_path / "results", "triangular2", BASE, source="runs")
     write_run(tmp_path / "results", "fixed", 9, 80.0, source="runs").folder.joinpath("result.json").write_text("{")
-    assert build.shipped(tmp_path, CONF) == before
+    assert outputs.shipped(tmp_path, CONF) == before
     assert set(before) == {
         tmp_path / "README.md",
         *(tmp_path / "results" / "report" / name for name in ("index.html", "summary.md", "table1.svg", "table1_narrow.svg")),

@@ -37,7 +37,7 @@ def spec_of(config: Config) -> RunSpec:
 
 
 def weights_of(config: Config) -> dict[str, torch.Tensor]:
-    return torch.load(running.Run.of(spec_of(config)).weights, weights_only=True)
+    return torch.load(running.RunFolders.of(spec_of(config)).weights, weights_only=True)
 
 
 def rows_without_seconds(record: Record) -> list[tuple[float, ...]]:
@@ -236,7 +236,7 @@ def test_a_failing_run_is_recorded_with_its_traceback_and_tried_again_by_the_sam
         result, record = train(config)
     assert result.status == "failed"
     assert "out of memory" in (result.reason or "")
-    assert "Traceback" in running.Run.of(spec_of(config)).log.read_text()
+    assert "Traceback" in running.RunFolders.of(spec_of(config)).log.read_text()
     assert train(config)[0].status == "finished"
     assert [record.folder.name] == [path.name for path in record.folder.parent.iterdir()]
 

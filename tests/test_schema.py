@@ -11,10 +11,11 @@ import yaml
 from conftest import RESULT, ROOT
 from specs import images, resolved
 
+from clrbench.analysis.arms import arms_of
 from clrbench.analysis.pairs import leads
-from clrbench.analysis.runs import EVIDENCE, Run, arms_of, run_of
 from clrbench.data.load import LoadedSet
 from clrbench.errors import ClrbenchError
+from clrbench.runs import EVIDENCE, Run, run_of
 from clrbench.schema import SCHEMA, current_config
 from clrbench.store import Record, records
 

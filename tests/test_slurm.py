@@ -16,7 +16,7 @@ import filelock
 import pytest
 from conftest import ROOT
 
-from clrbench import claim
+from clrbench import lock as locking
 
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol", "scancel", "sinfo")
@@ -152,8 +152,8 @@ def records(folder: Path) -> dict[str, list[list[str]]]:
 
 
 def process_of(work: Path) -> int | None:
-    """The process that holds the claim of a run."""
-    return filelock.SoftFileLease(claim.lock_path(work), lease_duration=claim.LEASE_SECONDS).pid
+    """The process that holds the lock of a run."""
+    return filelock.SoftFileLease(locking.lock_path(work), lease_duration=locking.LEASE_SECONDS).pid
 
 
 def environment_of(process: int) -> dict[str, str]:
@@ -249,17 +249,17 @@ def test_a_sweep_that_slurm_refuses_ends_in_one_line_with_its_reason(tmp_path: P
 def test_a_run_whose_holder_died_on_another_machine_is_taken_over_after_a_lease(
     exchanges_files: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(claim, "LEASE_SECONDS", 0.4)
+    monkeypatch.setattr(locking, "LEASE_SECONDS", 0.4)
     if not exchanges_files:
         monkeypatch.setattr("filelock._soft.exchange_names", lambda *_: False)
-    lock = claim.lock_path(tmp_path)
-    with claim.claimed(tmp_path):
+    lock = locking.lock_path(tmp_path)
+    with locking.locked(tmp_path):
         record = lock.read_text()
     lock.write_text(record.replace(socket.gethostname(), "elsewhere"))
-    with pytest.raises(claim.HeldElsewhereError), claim.claimed(tmp_path):
+    with pytest.raises(locking.HeldElsewhereError), locking.locked(tmp_path):
         pass  # it might be alive still
     os.utime(lock, (0, 0))
-    with claim.claimed(tmp_path):
+    with locking.locked(tmp_path):
         assert socket.gethostname() in lock.read_text()
     assert list(tmp_path.iterdir()) == []
 

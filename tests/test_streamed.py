@@ -129,7 +129,7 @@ def test_processes_that_share_a_streamed_batch_decode_its_parts(make_spec: Calla
 
 
 def test_an_evaluation_sees_every_centre_in_order(make_spec: Callable[..., RunSpec]) -> None:
-    batches = list(feed.evaluated(make_spec()).batches(3))
+    batches = list(feed.evaluation_batches(make_spec()).batches(3))
     assert [len(labels) for _, labels in batches] == [3, 3, 2]
     assert torch.cat([labels for _, labels in batches]).tolist() == [0] * 4 + [1] * 4
 

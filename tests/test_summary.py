@@ -14,10 +14,11 @@ from conftest import RESULT, ROOT
 from made_up import CYCLES, FIXED, write_run
 from rich.console import Console
 
+from clrbench.analysis.arm_table import summarize as summarize_arms
+from clrbench.analysis.arms import Arm, arms_of
 from clrbench.analysis.pairs import in_words, leads
-from clrbench.analysis.runs import OWN, Arm, arms_of, read_runs, run_of
-from clrbench.analysis.summary import summarize as summarize_arms
 from clrbench.report.terminal import print_summary, summary_table
+from clrbench.runs import OWN, read_runs, run_of
 from clrbench.stats import half_width
 from clrbench.store import Evaluation, Record
 
@@ -201,8 +202,6 @@ def test_at_80_columns_names_and_settings_stay_whole_and_what_has_no_room_is_tol
 
 
 def test_reading_records_and_making_tables_needs_no_torch() -> None:
-    code = (
-        "import sys, clrbench.analysis.summary, clrbench.report.build, clrbench.report.terminal; print('torch' in sys.modules)"
-    )
+    code = "import sys, clrbench.report.outputs, clrbench.report.terminal; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "False"

@@ -11,10 +11,10 @@ from made_up import CYCLES, write_arm, write_run
 
 from clrbench.analysis.claims import Family, read_families
 from clrbench.analysis.relations import FAILS, HOLDS, INCONCLUSIVE, NOT_RUN
-from clrbench.analysis.runs import read_runs
 from clrbench.analysis.verdicts import Verdict, judge_all, judge_family
 from clrbench.errors import ConfigError
 from clrbench.range_test.records import RANGE_TEST
+from clrbench.runs import read_runs
 from clrbench.store import Evaluation
 
 CONF = ROOT / "conf"

@@ -15,6 +15,7 @@ from conftest import RESULT, composed
 from clrbench import config
 from clrbench.store import Evaluation, Record, Result
 from clrbench.tracking import wandb as tracking
+from clrbench.tracking.wandb import WandbMirrors
 from clrbench.training import run as running
 from clrbench.training.console import Console
 
@@ -36,7 +37,7 @@ def make(folder: Path, *overrides: str) -> config.Config:
 
 
 def train(made: config.Config) -> tuple[Result, Record]:
-    return running.train(made, Console())
+    return running.train(made, Console(), mirrors=WandbMirrors())
 
 
 def offline_log(folder: Path) -> list[dict[str, Any]]:
@@ -117,7 +118,7 @@ def said_by(monkeypatch: pytest.MonkeyPatch, made: config.Config, begin: Callabl
     console = Console()
     monkeypatch.setattr(console, "say", said.append)
     monkeypatch.setattr(tracking.WandbMirror, "_begin", begin)
-    result, _ = running.train(made, console)
+    result, _ = running.train(made, console, mirrors=WandbMirrors())
     return result, [line for line in said if "W&B" in line]
 
 

@@ -19,6 +19,7 @@ from clrbench import config
 from clrbench.errors import ClrbenchError
 from clrbench.report.contents import gather
 from clrbench.tracking.judgement import PICTURE
+from clrbench.tracking.wandb import WandbMirrors
 from clrbench.tracking.wandb_comparison import Saved, save, selected, verdict_table
 from clrbench.training import run as running
 from clrbench.training.console import Console
@@ -112,7 +113,7 @@ def test_a_workspace_draws_accuracy_rate_final_accuracy_and_iterations_to_the_hi
 def test_all_that_is_drawn_is_what_runs_log(server: WandbServer, tmp_path: Path) -> None:
     paths = (f"paths.results={tmp_path / 'results'}", f"paths.outputs={tmp_path / 'outputs'}")
     made = config.checked(composed("iterations=4 epochs", "policy.step_size=1 epoch", "tracking.wandb=online", *paths))
-    result, _ = running.train(made, Console(silent=True))
+    result, _ = running.train(made, Console(silent=True), mirrors=WandbMirrors())
     saved(tmp_path / "results", "adhoc")
     charts = drawn(server.spec("adhoc: small_cnn on digits"))
     lines = server.lines(result.run_id)

@@ -8,13 +8,13 @@ from conftest import ROOT, composed
 from rich.console import Console
 from wandb_server import WandbServer, account
 
-from clrbench.analysis.runs import EVIDENCE, run_of
-from clrbench.claim import claimed
 from clrbench.config import Config
-from clrbench.range_test.carry import carry_out, look_up
+from clrbench.lock import locked
 from clrbench.range_test.measure import to_measure
 from clrbench.range_test.records import Measured, judged
+from clrbench.runs import EVIDENCE, run_of
 from clrbench.store import records
+from clrbench.sweep.ramps import carry_out, look_up
 from clrbench.tracking.judgement import mirror_judgement
 from clrbench.tracking.sync import Destination, sync
 
@@ -108,7 +108,7 @@ def test_what_another_process_mirrors_and_what_is_disabled_is_left_alone(
     assert not (tmp_path / "outputs").exists()
     mirror_judgement(measured, asked(tmp_path / "first", "offline"), pytest.fail)
     (folder,) = (tmp_path / "first").glob("outputs/runs/range_test/*")
-    with claimed(tmp_path / folder.relative_to(tmp_path / "first")):
+    with locked(tmp_path / folder.relative_to(tmp_path / "first")):
         mirror_judgement(measured, asked(tmp_path, "online"), pytest.fail)
     assert server.requests == []
 

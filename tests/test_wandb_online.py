@@ -16,11 +16,12 @@ from rich.console import Console as Terminal
 from wandb_server import WandbServer, account
 
 from clrbench import config
-from clrbench.claim import claimed
 from clrbench.errors import ClrbenchError
+from clrbench.lock import locked
 from clrbench.store import Result
 from clrbench.tracking import sync as syncing
 from clrbench.tracking import wandb as tracking
+from clrbench.tracking.wandb import WandbMirrors
 from clrbench.training import run as running
 from clrbench.training.console import Console
 
@@ -50,7 +51,7 @@ def train(folder: Path, mode: str, seed: int = 1) -> tuple[Result, list[str]]:
     said: list[str] = []
     console = Console(silent=True)
     console.say = said.append  # type: ignore[method-assign]
-    result, _ = running.train(made, console)
+    result, _ = running.train(made, console, mirrors=WandbMirrors())
     return result, [line for line in said if "W&B" in line]
 
 
@@ -139,7 +140,7 @@ def test_a_run_synced_while_interrupted_and_again_at_its_end_is_one_run(
 
 def test_a_run_under_way_is_left_for_later(server: WandbServer, tmp_path: Path) -> None:
     result, _ = train(tmp_path, "offline")
-    with claimed(tmp_path / "outputs" / "runs" / "adhoc" / result.name):
+    with locked(tmp_path / "outputs" / "runs" / "adhoc" / result.name):
         code, said, _ = sync(tmp_path)
     assert (code, "1 under way" in said, server.requests) == (0, True, [])
 

@@ -16,11 +16,12 @@ from bench.sizes import Sizes
 from bench.timing import alternate
 from clrbench import config as form
 from clrbench import environment, store
-from clrbench.analysis.runs import arms_of, read_runs
-from clrbench.analysis.summary import summarize
+from clrbench.analysis.arm_table import summarize
+from clrbench.analysis.arms import arms_of
 from clrbench.config import PathNames
 from clrbench.data.load import load
 from clrbench.errors import ClrbenchError
+from clrbench.runs import read_runs
 from clrbench.spec import RunSpec, resolve
 from clrbench.store import Evaluation, Record, Result
 

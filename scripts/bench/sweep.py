@@ -70,7 +70,7 @@ def _seconds_of_evaluations(conf: Path, folder: Path, sizes: Sizes, length: str)
     """All evaluations of one run, in one thread: a record's seconds leave them out."""
     config = ours.composed(conf, length, "trainer.threads=1", f"paths.outputs={folder}")
     spec = ours.spec_of(config)
-    once = evaluator(spec, feed.evaluated(spec))
+    once = evaluator(spec, feed.evaluation_batches(spec))
     return len(spec.evaluation_points) * median(once() for _ in range(sizes.repetitions))
 
 

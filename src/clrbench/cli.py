@@ -24,13 +24,13 @@ from omegaconf.errors import OmegaConfBaseException
 from clrbench import config, store
 from clrbench.arguments import check_arm, check_choices, options_first
 from clrbench.checkout import configurations, program
-from clrbench.claim import HeldElsewhereError
 from clrbench.complaints import in_one_line
 from clrbench.errors import ClrbenchError
+from clrbench.lock import HeldElsewhereError
+from clrbench.orphans import end_with_parent
 from clrbench.policies import check_policy
 from clrbench.range_test.measure import wants_measured_bounds, with_measured_bounds
 from clrbench.sweep.job import JOB, Job
-from clrbench.sweep.orphans import end_with_parent
 
 
 def run() -> None:
@@ -128,7 +128,7 @@ def run_one(composed: DictConfig) -> float | None:
 def _bound(composed: DictConfig) -> config.Config:
     """A composed configuration with its bounds, measured where it leaves them to the range test."""
     if wants_measured_bounds(composed):
-        from clrbench.range_test.carry import carry_out
+        from clrbench.sweep.ramps import carry_out
 
         composed = with_measured_bounds(composed, carry_out, print)
     bound = config.checked(composed)
@@ -138,10 +138,11 @@ def _bound(composed: DictConfig) -> config.Config:
 
 def _run(bound: config.Config, overrides: Sequence[str], planned: str | None = None, silent: bool = False) -> float:
     # Only now, for these take seconds to import.
+    from clrbench.tracking.wandb import WandbMirrors
     from clrbench.training.lean import Console, train
 
     console = Console(silent)
-    result, record = train(bound, console, overrides, planned)
+    result, record = train(bound, console, overrides, planned, WandbMirrors())
     if result.status == store.FAILED:
         raise ClrbenchError(result.reason)
     console.say(_ending(result, record.folder))
@@ -162,10 +163,10 @@ def measure_bounds(composed: DictConfig) -> None:
     """Carry out the ramps of a range test, print the bounds and draw the curve. The process ends with 1 after an error."""
     from rich.console import Console
 
-    from clrbench.range_test.carry import carry_out
     from clrbench.range_test.measure import to_measure
     from clrbench.range_test.picture import draw
     from clrbench.report.terminal import print_bounds
+    from clrbench.sweep.ramps import carry_out
 
     try:
         measured = carry_out(to_measure(composed), print)

@@ -4,7 +4,7 @@ The values live in conf/, one folder a choice; Hydra merges them into these clas
 types. A length in time is a number of iterations or a text like `4 epochs`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from typing import Any
 
@@ -17,15 +17,23 @@ from clrbench.keys import check_keys
 from clrbench.schedules import RAMPS
 from clrbench.settings import EPOCHS
 
-SPLITS = ("holdout", "paper")
-EVALUATED = ("test", "validation")
-ORDERS = ("shuffled", "fixed")
-AUGMENTATIONS = ("none", "crop_flip")
+SOURCES = ("digits", "npz", "torchvision", "imagefolder", "datamodule", "stream")
 INPUTS = ("mean_image", "standardize", "imagenet")
-PRECISIONS = ("float32", "bfloat16", "float16")
-ACCELERATORS = ("cpu", "gpu")
 RULES = ("rise_and_slow", "third", "quarter")
-WANDB_MODES = ("auto", "online", "offline", "disabled")
+# Of each precision, Lightning's name.
+PRECISIONS = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
+
+
+def _one_of(*choices: str, default: Any = MISSING) -> Any:
+    return field(default=default, metadata={"choices": choices})
+
+
+def _at_least(least: float, default: Any = MISSING) -> Any:
+    return field(default=default, metadata={"least": least})
+
+
+def _above(limit: float, default: Any = MISSING) -> Any:
+    return field(default=default, metadata={"above": limit})
 
 
 @dataclass
@@ -39,14 +47,14 @@ class Data:
     sources: list[str] = MISSING
     path: str | None = None
     module: dict[str, Any] | None = field(default_factory=dict)
-    size: int | None = None
+    size: int | None = _at_least(1, None)
     download: bool = True
-    augment: str = "none"
-    split: str = "holdout"
-    evaluate: str = "test"
-    order: str = "shuffled"
-    training_images: int | None = None
-    batch_size: int = MISSING
+    augment: str = _one_of("none", "crop_flip", default="none")
+    split: str = _one_of("holdout", "paper", default="holdout")
+    evaluate: str = _one_of("test", "validation", default="test")
+    order: str = _one_of("shuffled", "fixed", default="shuffled")
+    training_images: int | None = _at_least(1, None)
+    batch_size: int = _at_least(1)
 
 
 @dataclass
@@ -55,8 +63,8 @@ class Model:
 
     name: str = MISSING
     net: dict[str, Any] = MISSING
-    input: str = MISSING
-    weight_decay: float = MISSING
+    input: str = _one_of(*INPUTS)
+    weight_decay: float = _at_least(0)
 
 
 @dataclass
@@ -65,16 +73,16 @@ class Optimizer:
 
     name: str = MISSING
     rule: dict[str, Any] = MISSING
-    weight_decay: float = MISSING
+    weight_decay: float = _at_least(0)
 
 
 @dataclass
 class Bounds:
     """Between which rates a policy moves, times `times`; `origin` says where they come from, and decides nothing."""
 
-    base_lr: float = MISSING
-    max_lr: float = MISSING
-    times: float = 1.0
+    base_lr: float = _at_least(0)
+    max_lr: float = _at_least(0)
+    times: float = _above(0, 1.0)
     origin: str = "given"
 
 
@@ -82,28 +90,28 @@ class Bounds:
 class RangeTest:
     """How bounds are measured: a ramp of the rate from `low` to `high`, evaluated at `points` of it, for each of `seeds`."""
 
-    low: float = MISSING
+    low: float = _at_least(0)
     high: float = MISSING
-    ramp: str = MISSING
-    epochs: float = MISSING
-    points: int = MISSING
+    ramp: str = _one_of(*RAMPS)
+    epochs: float = _above(0)
+    points: int = _at_least(5)
     seeds: list[int] = MISSING
-    rule: str = MISSING
+    rule: str = _one_of(*RULES)
 
 
 @dataclass
 class Trainer:
     """How a run is carried out: nothing here but precision and compile changes its numbers beyond rounding."""
 
-    precision: str = MISSING
+    precision: str = _one_of(*PRECISIONS)
     compile: bool = False
-    accelerator: str = "cpu"
-    devices: int = 1
-    nodes: int = 1
-    workers: int = 2
-    threads: int | None = None
+    accelerator: str = _one_of("cpu", "gpu", default="cpu")
+    devices: int = _at_least(1, 1)
+    nodes: int = _at_least(1, 1)
+    workers: int = _at_least(0, 2)
+    threads: int | None = _at_least(1, None)
     evaluate_every: Any = MISSING
-    loss_limit: float = MISSING
+    loss_limit: float = _above(0)
 
     @property
     def processes(self) -> int:
@@ -115,10 +123,10 @@ class Trainer:
 class Tracking:
     """Weights & Biases."""
 
-    wandb: str = MISSING
+    wandb: str = _one_of("auto", "online", "offline", "disabled")
     project: str = MISSING
     entity: str | None = None
-    log_every: int = MISSING
+    log_every: int = _at_least(1)
 
 
 @dataclass
@@ -137,9 +145,9 @@ class Config:
     experiment: str = MISSING
     arm: str | None = None
     version: str | None = None
-    seed: int = MISSING
+    seed: int = _at_least(0)
     iterations: Any = MISSING
-    scale: float = MISSING
+    scale: float = _above(0)
     data: Data = field(default_factory=Data)
     model: Model = field(default_factory=Model)
     optimizer: Optimizer = field(default_factory=Optimizer)
@@ -181,15 +189,7 @@ def checked(composed: DictConfig) -> Config:
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
     assert isinstance(config, Config)
-    for key, choice, allowed in _choices(config):
-        if choice not in allowed:
-            raise ConfigError(f"{key}={choice} is unknown: choose one of {', '.join(allowed)}")
-    for key, value, least in _minima(config):
-        if not value >= least:
-            raise ConfigError(f"{key}={value} is impossible: it must be at least {least}")
-    for key, value in _positive(config):
-        if not value > 0:
-            raise ConfigError(f"{key}={value} is impossible: it must be above 0")
+    _check_fields(config)
     if not config.range_test.seeds:
         raise ConfigError("range_test.seeds=[] is empty: name at least one, as in range_test.seeds=[1,2,3]")
     if config.bounds.times != 1 and config.bounds.origin == "given":
@@ -208,10 +208,23 @@ def _form() -> Any:
     return OmegaConf.structured(Config)
 
 
+def _check_fields(group: Any, prefix: str = "") -> None:
+    """Hold each value against the rule beside its field."""
+    for it in fields(group):
+        key, value, rule = f"{prefix}{it.name}", getattr(group, it.name), it.metadata
+        if is_dataclass(value):
+            _check_fields(value, f"{key}.")
+        elif value not in rule.get("choices", (value,)):
+            raise ConfigError(f"{key}={value} is unknown: choose one of {', '.join(rule['choices'])}")
+        elif value is not None and "least" in rule and not value >= rule["least"]:
+            raise ConfigError(f"{key}={value} is impossible: it must be at least {rule['least']}")
+        elif value is not None and "above" in rule and not value > rule["above"]:
+            raise ConfigError(f"{key}={value} is impossible: it must be above {rule['above']}")
+
+
 def _check_data(data: Data) -> None:
     if not data.sources:
-        known = "digits, npz, torchvision, imagefolder, datamodule, stream"
-        raise ConfigError(f"data.sources=[] is empty: name at least one of {known}")
+        raise ConfigError(f"data.sources=[] is empty: name at least one of {', '.join(SOURCES)}")
     if data.path and not {"npz", "imagefolder", "stream"} & set(data.sources):
         raise ConfigError(f"data.path={data.path} is not read by data={data.name}: take data=npz or data=imagefolder with it")
     if data.module and "datamodule" not in data.sources:
@@ -248,54 +261,10 @@ def _check_devices(config: Config) -> None:
         )
 
 
-def _choices(config: Config) -> list[tuple[str, str, tuple[str, ...]]]:
-    return [
-        ("data.split", config.data.split, SPLITS),
-        ("data.evaluate", config.data.evaluate, EVALUATED),
-        ("data.augment", config.data.augment, AUGMENTATIONS),
-        ("data.order", config.data.order, ORDERS),
-        ("range_test.ramp", config.range_test.ramp, RAMPS),
-        ("range_test.rule", config.range_test.rule, RULES),
-        ("model.input", config.model.input, INPUTS),
-        ("trainer.precision", config.trainer.precision, PRECISIONS),
-        ("trainer.accelerator", config.trainer.accelerator, ACCELERATORS),
-        ("tracking.wandb", config.tracking.wandb, WANDB_MODES),
-    ]
-
-
 def _names(config: Config) -> list[tuple[str, str]]:
     """What folders of records and cached copies are called after."""
     policy = config.policy.get("name") if isinstance(config.policy, dict) else None
     return [("experiment", config.experiment), ("data.name", config.data.name), ("policy.name", str(policy))]
-
-
-def _minima(config: Config) -> list[tuple[str, float, float]]:
-    return [
-        ("seed", config.seed, 0),
-        ("data.batch_size", config.data.batch_size, 1),
-        ("data.training_images", 1 if config.data.training_images is None else config.data.training_images, 1),
-        ("data.size", 1 if config.data.size is None else config.data.size, 1),
-        ("range_test.low", config.range_test.low, 0),
-        ("range_test.points", config.range_test.points, 5),
-        ("model.weight_decay", config.model.weight_decay, 0),
-        ("optimizer.weight_decay", config.optimizer.weight_decay, 0),
-        ("bounds.base_lr", config.bounds.base_lr, 0),
-        ("bounds.max_lr", config.bounds.max_lr, 0),
-        ("tracking.log_every", config.tracking.log_every, 1),
-        ("trainer.threads", 1 if config.trainer.threads is None else config.trainer.threads, 1),
-        ("trainer.devices", config.trainer.devices, 1),
-        ("trainer.nodes", config.trainer.nodes, 1),
-        ("trainer.workers", config.trainer.workers, 0),
-    ]
-
-
-def _positive(config: Config) -> list[tuple[str, float]]:
-    return [
-        ("trainer.loss_limit", config.trainer.loss_limit),
-        ("scale", config.scale),
-        ("bounds.times", config.bounds.times),
-        ("range_test.epochs", config.range_test.epochs),
-    ]
 
 
 def in_iterations(length: Any, iterations_per_epoch: int, key: str) -> int:

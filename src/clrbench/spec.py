@@ -76,7 +76,7 @@ class RunSpec:
         }
 
     @cached_property
-    def evaluated(self) -> AnyImages:
+    def evaluation_images(self) -> AnyImages:
         """The images on which accuracy and loss are measured: the test set, or those that were left out for validation.
 
         Under data.split=paper, as in the paper, none are left out and the test set serves for both.
@@ -139,7 +139,7 @@ class RunSpec:
         for aside in ("paths", "tracking", "range_test"):
             del shown[aside]
         typed = {"overrides": told(overrides)} if overrides else {}
-        images = {"training": len(self.indices), "evaluated": len(self.evaluated), "classes": self.data.images.classes}
+        images = {"training": len(self.indices), "evaluated": len(self.evaluation_images), "classes": self.data.images.classes}
         about = {"images": images, "run_id": self.run_id, "identity": self.identity}
         return OmegaConf.to_yaml({"schema": SCHEMA, **shown, **typed, **about})
 

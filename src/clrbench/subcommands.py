@@ -21,35 +21,36 @@ _FOLDERS = {"results": "where records lie", "outputs": "where working files, you
 
 def report() -> None:
     """Make your own report, in OUTPUTS/report, and print the answer that stands on top of it."""
-    from clrbench.report import build
+    from clrbench.report import outputs
     from clrbench.report.contents import gather
     from clrbench.report.terminal import print_answer
 
     arguments = _parser(report, "results", "outputs").parse_args()
     with _one_line():
         contents = gather(arguments.results, configurations())
-        files = build.files(contents, arguments.outputs / "report", configurations())
-        build.write(files)
+        files = outputs.files(contents, arguments.outputs / "report", configurations())
+        outputs.write(files)
         print_answer(_console(), contents.answer)
         print("\n".join(map(str, files)))
 
 
 def verify() -> None:
     """Compute every number of your own report anew from the records, and compare; the process ends with 1 where one differs."""
-    from clrbench.report import build
+    from clrbench.report import outputs
 
     arguments = _parser(verify, "results", "outputs").parse_args()
     with _one_line():
-        files = build.own(arguments.results, arguments.outputs, configurations())
-        build.verify(files, "clrbench report")
+        files = outputs.own(arguments.results, arguments.outputs, configurations())
+        outputs.verify(files, "clrbench report")
         print(f"{len(files)} files are what the records make")
 
 
 def advise() -> None:
     """Print an advice for each experiment that has runs of the data set and the model."""
     from clrbench.analysis.advice import advise as advice_of
-    from clrbench.analysis.runs import arms_of, read_runs
+    from clrbench.analysis.arms import arms_of
     from clrbench.report.terminal import print_advice
+    from clrbench.runs import read_runs
 
     parser = _parser(advise, "results")
     parser.add_argument("data", help="the data set, as in data=NAME")

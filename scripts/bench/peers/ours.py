@@ -15,7 +15,7 @@ from bench.ticker import Ticker
 from clrbench.config import PathNames
 from clrbench.training.build import build
 from clrbench.training.evaluation import evaluate
-from clrbench.training.feed import evaluated
+from clrbench.training.feed import evaluation_batches
 from clrbench.training.quiet import quiet
 from clrbench.training.run import trainer
 
@@ -56,7 +56,7 @@ class Ours:
     def load(self, weights: Weights) -> None:
         """Take the weights."""
         spec = ours.spec_of(self._config)
-        self._module, self._test = build(spec), evaluated(spec)
+        self._module, self._test = build(spec), evaluation_batches(spec)
         self._classes = spec.data.images.classes
         self.parameters = parameters(self._module)
         load(self._module.net, weights)

@@ -7,12 +7,13 @@ from statistics import fmean
 from typing import Any
 
 from clrbench import stats
+from clrbench.analysis.arms import Arm
 from clrbench.analysis.commands import PLACE
 from clrbench.analysis.pairs import RATES, best_of, comparisons, in_words, paired, untuned
 from clrbench.analysis.relations import ALPHA
-from clrbench.analysis.runs import EVIDENCE, SOURCES, Arm
 from clrbench.analysis.wrong_bounds import Deviation, deviations
 from clrbench.range_test.records import RANGE_TEST
+from clrbench.runs import EVIDENCE, SOURCES
 from clrbench.store import DIVERGED, FAILED
 
 CYCLE, KEEP, UNKNOWN = "use CLR", "keep the fixed rate", "not enough runs"

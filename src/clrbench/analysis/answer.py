@@ -7,14 +7,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from clrbench.analysis.arms import Arm, arms_of
 from clrbench.analysis.cases import ORDER, SEEDS
 from clrbench.analysis.claims import Claim
 from clrbench.analysis.compared import Compared, compared
 from clrbench.analysis.decomposition import decomposition_in_words
 from clrbench.analysis.pairs import best_of, comparisons, paired
 from clrbench.analysis.relations import FAILS, HOLDS
-from clrbench.analysis.runs import SOURCES, Arm, Run, arms_of
 from clrbench.analysis.verdicts import Verdict
+from clrbench.runs import SOURCES, Run
 from clrbench.stats import interval
 
 # The experiment that says why.

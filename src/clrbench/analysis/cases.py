@@ -11,7 +11,7 @@ from typing import Any
 
 from clrbench.analysis.claims import Claim, Family, Side
 from clrbench.analysis.readings import accuracy, at_last_cycle_end
-from clrbench.analysis.runs import EVIDENCE, SOURCES, Run
+from clrbench.runs import EVIDENCE, SOURCES, Run
 from clrbench.schema import SCHEMA
 
 SEEDS = "1,2,3,4,5"

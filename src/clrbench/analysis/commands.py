@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from clrbench.analysis.runs import Run
+from clrbench.runs import Run
 
 # How choices begin that say where a run is computed, and never change its numbers beyond rounding.
 PLACE = ("trainer=", *(f"trainer.{key}=" for key in ("accelerator", "devices", "nodes", "threads", "workers")))

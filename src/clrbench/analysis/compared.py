@@ -5,12 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from clrbench.analysis.arms import Arm
 from clrbench.analysis.cases import ORDER
 from clrbench.analysis.claims import Side
 from clrbench.analysis.pairs import comparisons, paired
-from clrbench.analysis.runs import Arm, Run
 from clrbench.analysis.targets import iterations_to_target, target_curve
 from clrbench.analysis.verdicts import Verdict
+from clrbench.runs import Run
 
 # The claim of conf/claims that the paper is known for.
 CLAIM = "C1"

@@ -6,8 +6,9 @@ from statistics import fmean
 import numpy as np
 import polars as pl
 
-from clrbench.analysis.runs import Arm, Run
+from clrbench.analysis.arms import Arm
 from clrbench.analysis.targets import target_curve
+from clrbench.runs import Run
 from clrbench.stats import interval
 
 POINTS = 200

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from clrbench.analysis.arms import Arm
 from clrbench.analysis.pairs import comparisons, paired, points
-from clrbench.analysis.runs import Arm
 from clrbench.stats import interval
 
 # From one arm to the next only one thing changes; budgets are equal.

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from clrbench.analysis.runs import Arm
+from clrbench.analysis.arms import Arm
 from clrbench.stats import interval
 
 # A comparison with fewer fixed rates is one with a rate that nobody tuned.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from statistics import mean
 
 from clrbench.analysis.claims import CYCLE, CYCLE_ENDS, END, Side
-from clrbench.analysis.runs import Run
+from clrbench.runs import Run
 from clrbench.store import DIVERGED
 
 DIVERGED_ACCURACY = -math.inf

@@ -12,11 +12,11 @@ import polars as pl
 from clrbench import stats
 from clrbench.analysis.cases import Case, Pair, benched, compared, range_tested
 from clrbench.analysis.claims import Claim, Family
-from clrbench.analysis.runs import Run
 from clrbench.analysis.targets import iterations_to_target
 from clrbench.errors import ConfigError
 from clrbench.range_test.judge import CLEAR
 from clrbench.range_test.records import judged
+from clrbench.runs import Run
 
 HOLDS, FAILS, INCONCLUSIVE, NOT_RUN = "holds", "fails", "inconclusive", "not run"
 ALPHA = 0.05

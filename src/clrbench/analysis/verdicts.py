@@ -19,7 +19,7 @@ from clrbench import stats
 from clrbench.analysis.cases import Case
 from clrbench.analysis.claims import Claim, Family, read_families
 from clrbench.analysis.relations import ALPHA, FAILS, HOLDS, INCONCLUSIVE, NOT_RUN, Finds, Relation, Tested, relation_of
-from clrbench.analysis.runs import Run
+from clrbench.runs import Run
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from clrbench.analysis.arms import Arm
 from clrbench.analysis.decomposition import Step
 from clrbench.analysis.pairs import paired
-from clrbench.analysis.runs import Arm
 from clrbench.range_test.records import RANGE_TEST
 from clrbench.stats import interval
 

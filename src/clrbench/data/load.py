@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from clrbench.config import Data, PathNames
+from clrbench.config import SOURCES, Data, PathNames
 from clrbench.data import sources
 from clrbench.data.datamodule import read_datamodule
 from clrbench.data.images import AnyImages, ImageFiles, Images, ImageSet
@@ -124,14 +124,8 @@ def _told(images: ImageSet, notes: Sequence[str], say: Say) -> ImageSet:
     return images
 
 
-_SOURCES: dict[str, Callable[[Data, Path], _Found | None]] = {
-    "digits": _digits,
-    "npz": _npz,
-    "imagefolder": _imagefolder,
-    "torchvision": _torchvision,
-    "datamodule": _datamodule,
-    "stream": _stream,
-}
+_READERS: Sequence[Callable[[Data, Path], _Found | None]] = (_digits, _npz, _torchvision, _imagefolder, _datamodule, _stream)
+_SOURCES = dict(zip(SOURCES, _READERS, strict=True))
 
 
 def _stored_as(data: Data) -> str:

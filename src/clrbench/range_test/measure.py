@@ -5,12 +5,12 @@ from dataclasses import replace
 
 from omegaconf import DictConfig, open_dict
 
-from clrbench.analysis.runs import OWN, run_of
 from clrbench.config import Config, checked
 from clrbench.errors import ConfigError
 from clrbench.range_test.curve import LOSS_LIMIT
 from clrbench.range_test.judge import NONE, WEAK
 from clrbench.range_test.records import RANGE_TEST, Measured, judged
+from clrbench.runs import OWN, run_of
 from clrbench.store import Record
 
 _DIGITS = 3

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clrbench.analysis.runs import Run
 from clrbench.range_test.curve import Curve
 from clrbench.range_test.judge import Bounds, judge
+from clrbench.runs import Run
 from clrbench.store import DIVERGED
 
 # The experiment of all ramps.

@@ -12,15 +12,16 @@ import polars as pl
 
 from clrbench.analysis.advice import Advice, advise
 from clrbench.analysis.answer import Answer, answer
+from clrbench.analysis.arm_table import summarize
+from clrbench.analysis.arms import Arm, arms_of
 from clrbench.analysis.curves import accuracy_curve, rate_curve, sensitivity, target_curves
 from clrbench.analysis.decomposition import Step, decompose, decomposition_in_words
 from clrbench.analysis.relations import PAPERS_RULE
-from clrbench.analysis.runs import EVIDENCE, SOURCES, Arm, Run, arms_of, read_runs
-from clrbench.analysis.summary import summarize
 from clrbench.analysis.verdicts import Verdict, judge_all
 from clrbench.analysis.wrong_bounds import deviations
 from clrbench.range_test.records import RANGE_TEST, Measured, judged
 from clrbench.report.titles import position, title_of
+from clrbench.runs import EVIDENCE, SOURCES, Run, read_runs
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Section:
 
     @property
     def summary(self) -> pl.DataFrame:
-        """A row an arm, the most accurate first: see analysis.summary."""
+        """A row an arm, the most accurate first: see analysis.arm_table."""
         return summarize(self.arms).sort("test_accuracy", descending=True, nulls_last=True, maintain_order=True)
 
     @property

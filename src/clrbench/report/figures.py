@@ -7,11 +7,11 @@ from typing import Any
 
 import polars as pl
 
+from clrbench.analysis.arms import Arm
 from clrbench.analysis.compared import Compared
-from clrbench.analysis.runs import Arm
 from clrbench.range_test.records import Measured
+from clrbench.report.answer_picture import span, span_of
 from clrbench.report.palette import COLOURS, OTHER, colour_of
-from clrbench.report.picture import span, span_of
 
 DIGITS = 5
 RATE_POINTS = 250

@@ -15,16 +15,17 @@ import yaml
 from clrbench.analysis import verdicts
 from clrbench.analysis.advice import UNKNOWN
 from clrbench.analysis.answer import NO_ANSWER
+from clrbench.analysis.arms import Arm
 from clrbench.analysis.commands import command_of
-from clrbench.analysis.runs import EVIDENCE, Arm, Run
 from clrbench.report import figures
-from clrbench.report.claims import ClaimRow, ClaimTable, claim_table
+from clrbench.report.claim_table import ClaimRow, ClaimTable, claim_table
 from clrbench.report.contents import Contents, Section, origin
 from clrbench.report.figures import Drawing
 from clrbench.report.palette import COLOURS, colour_of, style
 from clrbench.report.rows import VerdictRow, advice_title
 from clrbench.report.tables import steps_frame, summary_frame, text, to_html
 from clrbench.report.titles import question_of
+from clrbench.runs import EVIDENCE, Run
 
 HERE = Path(__file__).parent
 CAPTION = "low and high: the 95% interval; to fixed: iterations to the accuracy at which the fixed rate ends (median)"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from clrbench.analysis.runs import Arm
+from clrbench.analysis.arms import Arm
 
 OTHER = "other"
 # By the policy's name: on a light ground, on a dark one. Those of Table 1 differ for colour-blind readers too (Okabe and Ito).

@@ -7,17 +7,18 @@ from statistics import fmean
 from typing import Any
 
 from clrbench.analysis.answer import NO_ANSWER
+from clrbench.analysis.arms import Arm, arms_of
 from clrbench.analysis.cases import ORDER
 from clrbench.analysis.commands import command_of_seeds
 from clrbench.analysis.compared import paper_numbers
 from clrbench.analysis.relations import FAILS, HOLDS, INCONCLUSIVE, NOT_RUN
-from clrbench.analysis.runs import EVIDENCE, OWN, Arm, Run, arms_of
 from clrbench.analysis.verdicts import Verdict
 from clrbench.errors import ClrbenchError
-from clrbench.report.claims import ClaimRow, ClaimTable, claim_table
+from clrbench.report.claim_table import ClaimRow, ClaimTable, claim_table
 from clrbench.report.contents import Contents, Section, origin
 from clrbench.report.rows import VerdictRow, advice_title
 from clrbench.report.tables import escaped, in_cell, summary_frame, to_markdown
+from clrbench.runs import EVIDENCE, OWN, Run
 from clrbench.stats import interval
 
 BEGIN, END = "<!-- results: made by `make ship` -->", "<!-- end of results -->"

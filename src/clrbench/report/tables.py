@@ -19,7 +19,7 @@ _DIGITS = {
 
 
 def summary_frame(summary: pl.DataFrame) -> pl.DataFrame:
-    """The columns of analysis.summary that say something to a reader of one experiment, under short names."""
+    """The columns of analysis.arm_table that say something to a reader of one experiment, under short names."""
     half = pl.col("half_width")
     shown = summary.select(
         "arm",

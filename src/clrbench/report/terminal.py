@@ -13,14 +13,15 @@ from rich.text import Text
 
 from clrbench.analysis.advice import Advice
 from clrbench.analysis.answer import NO_ANSWER, Answer
+from clrbench.analysis.arm_table import summarize
+from clrbench.analysis.arms import arms_of
 from clrbench.analysis.decomposition import decomposition_in_words
 from clrbench.analysis.pairs import leads
 from clrbench.analysis.relations import FAILS, HOLDS
-from clrbench.analysis.runs import Run, arms_of
-from clrbench.analysis.summary import summarize
 from clrbench.analysis.verdicts import Verdict, judge_all
 from clrbench.range_test.judge import Bounds
 from clrbench.report.rows import advice_title
+from clrbench.runs import Run
 
 _COLOURS = {HOLDS: "green", FAILS: "red"}
 
@@ -49,7 +50,7 @@ def verdict_table(verdicts: Sequence[Verdict]) -> Table:
 
 
 def summary_table(summary: pl.DataFrame, title: str, width: int = 160) -> Table:
-    """The table behind a sweep, from `analysis.summary.summarize`, at most `width` characters wide.
+    """The table behind a sweep, from `analysis.arm_table.summarize`, at most `width` characters wide.
 
     Columns that say nothing are left out; so are, with a word in the caption, those that do not fit.
     """

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clrbench import store
-from clrbench.claim import is_held
 from clrbench.errors import ClrbenchError
+from clrbench.lock import is_held
 from clrbench.store import Record, Result
 from clrbench.sweep.job import Job
 

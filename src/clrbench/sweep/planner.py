@@ -16,13 +16,13 @@ from clrbench.config import Config, Data, PathNames, checked
 from clrbench.data.load import load
 from clrbench.errors import ClrbenchError
 from clrbench.policies import check_policy
-from clrbench.range_test.carry import look_up
 from clrbench.range_test.measure import Find, with_measured_bounds
 from clrbench.spec import RunSpec, resolve
 from clrbench.store import Record, run_folder
 from clrbench.sweep.cells import Cell, split_seed
 from clrbench.sweep.invalid import invalid_record
 from clrbench.sweep.job import Job
+from clrbench.sweep.ramps import look_up
 
 _MADE_OF_SEED = re.compile(r"\$\{[^}]*seed")
 

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from clrbench.claim import HeldElsewhereError, claimed
 from clrbench.config import Config
 from clrbench.files import write_text
+from clrbench.lock import HeldElsewhereError, locked
 from clrbench.range_test.judge import Bounds
 from clrbench.range_test.records import RANGE_TEST, Measured
 from clrbench.store import run_folder
@@ -30,7 +30,7 @@ def mirror_judgement(measured: Measured, config: Config, say: Say) -> None:
     is_mirrored = folder / "mirrored"
     if config.tracking.wandb == DISABLED or is_mirrored.exists() or is_disabled():
         return
-    with contextlib.suppress(HeldElsewhereError), claimed(folder):
+    with contextlib.suppress(HeldElsewhereError), locked(folder):
         mirror = Mirror(config.tracking.wandb, run, folder, say)
         mirror.start()
         mirror.put(lambda wandb_run: _draw_and_log(wandb_run, measured, folder))

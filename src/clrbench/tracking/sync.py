@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from clrbench import unofficial
-from clrbench.analysis.runs import OWN, recorded_schedule
-from clrbench.claim import is_held
 from clrbench.config import Tracking
 from clrbench.errors import ClrbenchError
+from clrbench.lock import is_held
+from clrbench.runs import OWN, recorded_schedule
 from clrbench.store import Record, records, run_folder
 from clrbench.tracking import wandb as mirror
 from clrbench.tracking.judgement import is_judgement, log_judgement

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from clrbench import unofficial
-from clrbench.analysis.runs import EVIDENCE, OWN, leaves
 from clrbench.errors import ClrbenchError
+from clrbench.runs import EVIDENCE, OWN, leaves
 from clrbench.store import Evaluation, Record, records
 from clrbench.tracking.trackio_arms import SUFFIX, Curve, Point, arm_of, mean
 
@@ -36,7 +36,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Run:
+class ShownRun:
     """The folder of a run, and its line."""
 
     folder: Path
@@ -49,11 +49,11 @@ class TrackioMirror:
 
     results: Path
     say: Say
-    _stamps: dict[Run, object] = field(default_factory=dict)
-    _curves: dict[Run, Curve] = field(default_factory=dict)
+    _stamps: dict[ShownRun, object] = field(default_factory=dict)
+    _curves: dict[ShownRun, Curve] = field(default_factory=dict)
     _shown: dict[Line, Sequence[Point]] = field(default_factory=dict)
 
-    def refresh(self, watched: Callable[[list[Run]], Iterable[Run]] = iter) -> None:
+    def refresh(self, watched: Callable[[list[ShownRun]], Iterable[ShownRun]] = iter) -> None:
         """Look at every record once; `watched` may show how far that is."""
         found = list(runs(self.results))
         changed = {self._forget(run) for run in self._stamps.keys() - set(found)}
@@ -65,12 +65,12 @@ class TrackioMirror:
                 self._stamps[run] = stamp
         self._show_arms(changed - {None})
 
-    def _arm(self, run: Run) -> Line | None:
+    def _arm(self, run: ShownRun) -> Line | None:
         """The line of the arm to which a run belongs, None where the run is not shown."""
         curve = self._curves.get(run)
         return Line(f"{run.line.project}{SUFFIX}", curve.arm) if curve else None
 
-    def _mirror(self, run: Run) -> Line | None:
+    def _mirror(self, run: ShownRun) -> Line | None:
         """Show the run as it is now; returns the line of its arm."""
         try:
             curve = _read(run)
@@ -110,7 +110,7 @@ class TrackioMirror:
         )
         self._shown[line] = curve.points
 
-    def _forget(self, run: Run) -> Line | None:
+    def _forget(self, run: ShownRun) -> Line | None:
         """Show the run no more; returns the line of its arm."""
         line = self._arm(run)
         self._remove(run.line)
@@ -138,12 +138,12 @@ def _changed(folder: Path) -> int:
     return max((stat[2] for name in FILES if (stat := _stat(folder / name))), default=0)
 
 
-def runs(results: Path) -> Iterator[Run]:
+def runs(results: Path) -> Iterator[ShownRun]:
     """A user's own runs and those that ship with the project, experiment by experiment."""
     for kind, prefix in ((OWN, ""), (EVIDENCE, "evidence/")):
         for experiment in sorted(results.glob(f"{kind}/[!.]*/")):
             for record in records(experiment):
-                yield Run(record.folder, Line(_project(experiment.name), prefix + _text(record.folder.name)))
+                yield ShownRun(record.folder, Line(_project(experiment.name), prefix + _text(record.folder.name)))
 
 
 def _text(name: str) -> str:
@@ -177,7 +177,7 @@ def _stat(path: Path) -> tuple[int, int, int] | None:
     return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
-def _read(run: Run) -> Curve:
+def _read(run: ShownRun) -> Curve:
     """The evaluations of a run, and by what it can be grouped. Raises ClrbenchError for what is no record."""
     record = Record(run.folder)
     try:

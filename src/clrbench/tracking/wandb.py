@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 
 from clrbench import unofficial
+from clrbench.analysis.targets import iterations_to_target
 from clrbench.config import Tracking
+from clrbench.runs import recorded_schedule
 from clrbench.store import FINISHED, Evaluation, Record, Result
 from clrbench.tracking.tracked_run import TrackedRun
-from clrbench.tracking.wandb_environment import DISABLED, OFFLINE, ONLINE, Say, be_patient, chosen_mode, unheeded
+from clrbench.tracking.wandb_environment import DISABLED, OFFLINE, ONLINE, Say, agents_run_id, be_patient, chosen_mode, unheeded
 
 WAIT_AT_END, WAIT_AT_INTERRUPT = 30.0, 3.0
 # What only a finished run has in its summary: its accuracy, and the iterations to each of the targets (percent) it reaches.
@@ -143,15 +145,21 @@ class WandbMirror(Mirror):
             log(wandb_run, line)
 
 
-def mirror_ended(record: Record, result: Result, tracking: Tracking, folder: Path, say: Say) -> None:
-    """Mirror a run that ended before: for a W&B agent, which wants a W&B run for each setting that it tries."""
-    from clrbench.analysis.runs import recorded_schedule
+class WandbMirrors:
+    """Mirrors runs to W&B, as training asks for it: see training.mirror.Mirrors."""
 
-    rate = recorded_schedule(record.config()["identity"])
-    mirror = WandbMirror(tracking.wandb, TrackedRun.of(record, tracking), folder, say, rate=rate)
-    mirror.start()
-    mirror.evaluations(record.evaluations())
-    mirror.finish(result)
+    def begin(self, record: Record, tracking: Tracking, work: Path, say: Say, rate: Rate | None) -> WandbMirror:
+        """Follow a run from now on."""
+        mirror = WandbMirror(tracking.wandb, TrackedRun.of(record, tracking), work, say, rate=rate)
+        mirror.start()
+        return mirror
+
+    def found_ended(self, record: Record, result: Result, tracking: Tracking, work: Path, say: Say) -> None:
+        """For a W&B agent alone, which wants a W&B run for each setting that it tries."""
+        if agents_run_id():
+            mirror = self.begin(record, tracking, work, say, recorded_schedule(record.config()["identity"]))
+            mirror.evaluations(record.evaluations())
+            mirror.finish(result)
 
 
 def begin(run: TrackedRun, folder: Path, *, online: bool) -> Any:
@@ -195,8 +203,8 @@ def lines(row: Evaluation, since: int, rate: Rate | None, every: int) -> Iterato
     for iteration, lr in zip(between.tolist(), rates[:-1], strict=True):
         yield {"iteration": iteration, "lr": lr}
     # The row's rate is that of the update before; the curve of rates has the one at this iteration.
-    told = {name: value for name, value in vars(row).items() if name != "metrics"}
-    yield {**told, **row.metrics, "lr": rates[-1]}
+    shown = {name: value for name, value in vars(row).items() if name != "metrics"}
+    yield {**shown, **row.metrics, "lr": rates[-1]}
 
 
 def log(wandb_run: Any, line: Mapping[str, Any]) -> None:
@@ -227,14 +235,12 @@ def target_key(target: int) -> str:
 
 def summary(result: Result, rows: Sequence[Evaluation]) -> dict[str, Any]:
     """What W&B shows of a run that has ended."""
-    shown = ("status", "iterations", "seconds", "images_per_second", "reason")
-    told = {name: value for name, value in asdict(result).items() if name in shown and value is not None}
-    return told | (_outcome(result, rows) if result.status == FINISHED and rows else {})
+    names = ("status", "iterations", "seconds", "images_per_second", "reason")
+    shown = {name: value for name, value in asdict(result).items() if name in names and value is not None}
+    return shown | (_outcome(result, rows) if result.status == FINISHED and rows else {})
 
 
 def _outcome(result: Result, rows: Sequence[Evaluation]) -> dict[str, Any]:
-    from clrbench.analysis.targets import iterations_to_target
-
     course = [(row.iteration, row.metrics[result.metric]) for row in rows]
     needed = {target: iterations_to_target(course, target) for target in TARGETS}
     reached = {target_key(target): int(iterations) for target, iterations in needed.items() if math.isfinite(iterations)}

@@ -16,12 +16,12 @@ import polars as pl
 
 from clrbench import unofficial
 from clrbench.analysis.relations import NOT_RUN
-from clrbench.analysis.runs import OWN
 from clrbench.analysis.targets import iterations_to_target
 from clrbench.analysis.verdicts import Verdict
 from clrbench.errors import ClrbenchError
 from clrbench.report.contents import Contents, Section, origin
 from clrbench.report.tables import to_markdown
+from clrbench.runs import OWN
 from clrbench.tracking import wandb as mirror
 from clrbench.tracking.judgement import PICTURE
 from clrbench.tracking.sync import check_account
@@ -38,7 +38,7 @@ ABOUT = (
 
 
 @dataclass(frozen=True)
-class Place:
+class Destination:
     """A project on W&B, and the user or team that owns it."""
 
     project: str
@@ -72,35 +72,35 @@ def save(project: str, entity: str | None, title: str, sections: Sequence[Sectio
     _workspaces()
     check_account()
     try:
-        place, report_id = _look_up(project, entity, title)
-        saved = [_save_workspace(section, place) for section in sections]
-        return [*saved, _save_report(title, sections, verdicts, place, report_id)]
+        to, report_id = _look_up(project, entity, title)
+        saved = [_save_workspace(section, to) for section in sections]
+        return [*saved, _save_report(title, sections, verdicts, to, report_id)]
     except ClrbenchError:
         raise
     except Exception as error:
         raise ClrbenchError(f"W&B: {mirror.reason_of(error)}; the same command saves the rest later") from None
 
 
-def _look_up(project: str, entity: str | None, title: str) -> tuple[Place, str]:
+def _look_up(project: str, entity: str | None, title: str) -> tuple[Destination, str]:
     """Where to save, and the id of the report that has the title already, else an empty one."""
     from wandb import Api
 
     api = Api()
-    place = Place(project, str(entity or api.settings["entity"] or api.default_entity))
+    to = Destination(project, str(entity or api.settings["entity"] or api.default_entity))
     try:
-        known = {report.display_name: report.id for report in api.reports(f"{place.entity}/{project}")}
+        known = {report.display_name: report.id for report in api.reports(f"{to.entity}/{project}")}
     except ValueError:
         raise ClrbenchError(
-            f"W&B has no project {place.entity}/{project}: choose one with --project and --entity, or upload its runs first "
+            f"W&B has no project {to.entity}/{project}: choose one with --project and --entity, or upload its runs first "
             "with `make sync`"
         ) from None
-    return place, known.get(title, "")
+    return to, known.get(title, "")
 
 
-def _save_workspace(section: Section, place: Place) -> Saved:
-    made, name = workspace(section, place), _address(section)
+def _save_workspace(section: Section, to: Destination) -> Saved:
+    made, name = workspace(section, to), _address(section)
     unofficial.name_workspace(made, name)
-    if known := _known_workspace(place, name):
+    if known := _known_workspace(to, name):
         unofficial.replace_workspace(made, known)
     made.save()
     return Saved(f"workspace {made.name}", made.url)
@@ -111,30 +111,32 @@ def _address(section: Section) -> str:
     return f"clrbench{hashlib.sha256(section.name.encode()).hexdigest()[:8]}"
 
 
-def _known_workspace(place: Place, name: str) -> Any:
+def _known_workspace(to: Destination, name: str) -> Any:
     """The workspace that was saved with this name before, else None."""
     try:
-        return _workspaces().Workspace.from_url(f"https://wandb.ai/{place.entity}/{place.project}?nw={name}")
+        return _workspaces().Workspace.from_url(f"https://wandb.ai/{to.entity}/{to.project}?nw={name}")
     except ValueError as error:
         if "not found" not in str(error):
             raise
         return None
 
 
-def _save_report(title: str, sections: Sequence[Section], verdicts: Sequence[Verdict], place: Place, report_id: str) -> Saved:
-    made = report(title, sections, verdicts, place)
+def _save_report(
+    title: str, sections: Sequence[Section], verdicts: Sequence[Verdict], to: Destination, report_id: str
+) -> Saved:
+    made = report(title, sections, verdicts, to)
     made.id = report_id
     made.save()
     return Saved(f"report {title}", made.url)
 
 
-def workspace(section: Section, place: Place) -> Any:
+def workspace(section: Section, to: Destination) -> Any:
     """The comparison of a section's runs."""
     ws, wr = _workspaces(), _reports()
     parts = {"curves": _curves(section), "outcomes": _outcomes(section), "runs": [wr.RunComparer(diff_only="split")]}
     return ws.Workspace(
-        entity=place.entity,
-        project=place.project,
+        entity=to.entity,
+        project=to.project,
         name=_without_symbols(section.name),
         sections=[
             ws.Section(
@@ -152,14 +154,14 @@ def workspace(section: Section, place: Place) -> Any:
     )
 
 
-def report(title: str, sections: Sequence[Section], verdicts: Sequence[Verdict], place: Place) -> Any:
+def report(title: str, sections: Sequence[Section], verdicts: Sequence[Verdict], to: Destination) -> Any:
     """The verdicts, and below them the curves and outcomes of each section."""
     wr = _reports()
     blocks: list[Any] = [wr.MarkdownBlock(f"{ABOUT}\n\n{verdict_table(verdicts)}")]
     for section in sections:
         panels = [*_curves(section), *_outcomes(section)]
-        blocks += [wr.H2(section.name), wr.PanelGrid(runsets=[_runset(section, place)], panels=panels)]
-    return wr.Report(project=place.project, entity=place.entity, title=title, blocks=blocks, width="fluid")
+        blocks += [wr.H2(section.name), wr.PanelGrid(runsets=[_runset(section, to)], panels=panels)]
+    return wr.Report(project=to.project, entity=to.entity, title=title, blocks=blocks, width="fluid")
 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> str:
@@ -237,9 +239,9 @@ def _grouping(section: Section) -> tuple[Any, str]:
     return wr.Config(key), key
 
 
-def _runset(section: Section, place: Place) -> Any:
+def _runset(section: Section, to: Destination) -> Any:
     wr = _reports()
-    return wr.Runset(entity=place.entity, project=place.project, name=section.name, filters=_filter(section))
+    return wr.Runset(entity=to.entity, project=to.project, name=section.name, filters=_filter(section))
 
 
 def _filter(section: Section) -> str:

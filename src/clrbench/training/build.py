@@ -13,14 +13,14 @@ from clrbench.policies import naming
 from clrbench.spec import RunSpec
 from clrbench.training.devices import check_net
 from clrbench.training.feed import augmentation
-from clrbench.training.module import INPUTS, Classifier
+from clrbench.training.module import PREPARATIONS, Classifier
 from clrbench.training.trial import try_out
 
 
 def build(spec: RunSpec) -> Classifier:
     """The untrained module; the seed alone decides its weights, whatever the policy. Raises ConfigError."""
     torch.manual_seed(spec.config.seed)
-    prepare = INPUTS[spec.config.model.input](spec.data.images.train, spec.indices)
+    prepare = PREPARATIONS[spec.config.model.input](spec.data.images.train, spec.indices)
     net = build_net(spec)
     try_out(net, prepare, spec)
     return Classifier(prepare, net, lambda net: make_optimizer(spec, net), augmentation(spec))

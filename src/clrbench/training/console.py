@@ -52,8 +52,8 @@ def _plan(spec: RunSpec, module: nn.Module, folder: Path) -> list[tuple[str, str
     return [
         (
             "data",
-            f"{config.data.name}: {len(spec.indices):,} training and {len(spec.evaluated):,} {config.data.evaluate} images "
-            f"of {height}x{width}x{channels}, {images.classes} classes, split {config.data.split}, "
+            f"{config.data.name}: {len(spec.indices):,} training and {len(spec.evaluation_images):,} {config.data.evaluate} "
+            f"images of {height}x{width}x{channels}, {images.classes} classes, split {config.data.split}, "
             f"batch {config.data.batch_size}",
         ),
         ("model", f"{config.model.name}: {parameters:,} parameters, input {config.model.input}, {config.trainer.precision}"),
@@ -107,7 +107,7 @@ class ProgressBar(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
         """Move the bar where it is time."""
-        if self._move.is_due():
+        if self._move.take_turn():
             self._bar.update(self._task, completed=trainer.global_step)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -129,5 +129,5 @@ class ProgressNote(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
         """Write it about once a second; a reader who meets half a number loses nothing by it."""
-        if self._note.is_due():
+        if self._note.take_turn():
             self._path.write_text(str(trainer.global_step))

@@ -15,14 +15,14 @@ _SYNCHRONISED = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 @dataclass(frozen=True)
-class Place:
+class ComputePlace:
     """A device of this machine, and which part of every batch is computed there."""
 
     device: torch.device
     share: Share
 
     @classmethod
-    def of(cls, trainer: Trainer) -> "Place":
+    def of(cls, trainer: Trainer) -> "ComputePlace":
         """This process' place: that of the only one, or the one that `processes` gave it. Raises ConfigError without a GPU."""
         local, node = (int(os.environ.get(name, "0")) for name in ("LOCAL_RANK", "NODE_RANK"))
         share = Share(node * trainer.devices + local, trainer.processes) if trainer.processes > 1 else Share()

@@ -5,13 +5,13 @@ import time
 
 
 class Every:
-    """Is due at first, and again once so many seconds have gone by since it was."""
+    """Takes a turn at once, and the next once so many seconds have gone by."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds, self._since = seconds, -math.inf
 
-    def is_due(self) -> bool:
-        """Whether it is, which starts the wait anew."""
+    def take_turn(self) -> bool:
+        """True where it is time, which starts the wait anew."""
         now = time.monotonic()
         if now - self._since < self._seconds:
             return False

@@ -10,7 +10,7 @@ from clrbench.data.batches import Batch, BatchStream, ImageTensors, Order
 from clrbench.data.images import ImageFiles
 from clrbench.data.streamed import FileBatches, file_stream
 from clrbench.spec import RunSpec
-from clrbench.training.devices import Place
+from clrbench.training.devices import ComputePlace
 
 
 class Batched(Protocol):
@@ -22,7 +22,7 @@ class Batched(Protocol):
 
 def stream(spec: RunSpec, start: int) -> Iterable[Batch]:
     """This process' part of the training batches of a run, from iteration `start` on, without end."""
-    place, data, train = Place.of(spec.config.trainer), spec.config.data, spec.data.images.train
+    place, data, train = ComputePlace.of(spec.config.trainer), spec.config.data, spec.data.images.train
     order = Order(
         spec.indices,
         data.batch_size,
@@ -38,9 +38,9 @@ def stream(spec: RunSpec, start: int) -> Iterable[Batch]:
     return BatchStream(ImageTensors.of(train, place.device), order)
 
 
-def evaluated(spec: RunSpec) -> Batched:
+def evaluation_batches(spec: RunSpec) -> Batched:
     """This process' part of the images that a run is evaluated on."""
-    place, images = Place.of(spec.config.trainer), spec.evaluated
+    place, images = ComputePlace.of(spec.config.trainer), spec.evaluation_images
     if place.share.processes > 1:
         images = images.take(np.arange(place.share.rank, len(images), place.share.processes))
     if isinstance(images, ImageFiles):
@@ -53,4 +53,4 @@ def augmentation(spec: RunSpec) -> CropFlip | None:
     data = spec.config.data
     if data.augment == "none" or isinstance(spec.data.images.train, ImageFiles):
         return None
-    return CropFlip(spec.config.seed, data.batch_size, Place.of(spec.config.trainer).share)
+    return CropFlip(spec.config.seed, data.batch_size, ComputePlace.of(spec.config.trainer).share)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
+from clrbench.config import INPUTS
 from clrbench.data.images import AnyImages, Array, ImageFiles
 from clrbench.errors import ConfigError
 
@@ -88,7 +89,7 @@ def training_loss(outputs: Tensor | Sequence[Tensor], labels: Tensor) -> Tensor:
     return F.cross_entropy(scores, labels) + 0.3 * sum(F.cross_entropy(others, labels) for others in auxiliary)
 
 
-INPUTS = {"mean_image": mean_image, "standardize": standardize, "imagenet": imagenet}
+PREPARATIONS = dict(zip(INPUTS, (mean_image, standardize, imagenet), strict=True))
 Augment = Callable[[Tensor, int], Tensor]
 
 

@@ -10,7 +10,7 @@ from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedExc
 
 from clrbench.config import Trainer
 from clrbench.errors import ClrbenchError, ConfigError
-from clrbench.sweep.orphans import end_with_parent
+from clrbench.orphans import end_with_parent
 from clrbench.training.devices import check_gpus
 
 

@@ -95,7 +95,7 @@ class Recorder(pl.Callback):
                 self.rows.append(row)
                 self._loss.zero_()
                 self._batches = 0
-                flush = self._flush.is_due()
+                flush = self._flush.take_turn()
                 self._save(trainer, flush)
                 self._on_evaluation(self.rows, flush=flush)
         self._since = time.perf_counter()

@@ -17,33 +17,30 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
 from clrbench import environment, store
 from clrbench.callback import CyclicLR
-from clrbench.claim import Claim, HeldElsewhereError, claimed, refuse_if_held
-from clrbench.config import Config
+from clrbench.config import PRECISIONS, Config
 from clrbench.data.load import load
 from clrbench.errors import ClrbenchError, DataError
 from clrbench.files import replacing
+from clrbench.lock import HeldElsewhereError, RunLock, locked, refuse_if_held
 from clrbench.spec import RunSpec, resolve
 from clrbench.store import CHECKPOINT, PROGRESS, Evaluation, Record, Result
-from clrbench.tracking.tracked_run import TrackedRun
-from clrbench.tracking.wandb import WandbMirror, mirror_ended
-from clrbench.tracking.wandb_environment import agents_run_id
 from clrbench.training import processes
 from clrbench.training.build import build
 from clrbench.training.console import Console, ProgressNote
-from clrbench.training.devices import Place, strategy
+from clrbench.training.devices import ComputePlace, strategy
 from clrbench.training.evaluation import METRIC, evaluate
-from clrbench.training.feed import evaluated, stream
+from clrbench.training.feed import evaluation_batches, stream
+from clrbench.training.mirror import Mirror, Mirrors, NoMirror
 from clrbench.training.module import Classifier
 from clrbench.training.quiet import quiet
 from clrbench.training.recorder import OnEvaluation, Recorder
 from clrbench.unofficial import no_profiler
 
 _DEFAULT_THREADS = torch.get_num_threads()
-PRECISIONS: dict[str, Any] = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
 
 
 @dataclass(frozen=True)
-class Run:
+class RunFolders:
     """One run and the two folders that it writes to: its record, and its working files (checkpoint, log, weights)."""
 
     spec: RunSpec
@@ -53,7 +50,7 @@ class Run:
     environment: dict[str, Any]
 
     @classmethod
-    def of(cls, spec: RunSpec) -> "Run":
+    def of(cls, spec: RunSpec) -> "RunFolders":
         """The run of `spec`, in the folders that its configuration names."""
         paths, experiment = spec.config.paths, spec.config.experiment
         return cls(
@@ -89,24 +86,31 @@ class Run:
         return self.work / "weights.pt"
 
 
-def train(config: Config, console: Console, overrides: Sequence[str] = (), planned: str | None = None) -> tuple[Result, Record]:
+def train(
+    config: Config,
+    console: Console,
+    overrides: Sequence[str] = (),
+    planned: str | None = None,
+    mirrors: Mirrors | None = None,
+) -> tuple[Result, Record]:
     """Carry out the run that `config` describes, or return its record if it was carried out before.
 
     overrides: what was typed to compose `config`, for the record. planned: the id that the run was planned with.
+    mirrors: who else is shown the run.
 
     An interrupted run goes on from its last evaluation. Raises ClrbenchError for what cannot be run, before anything is
     written; an error in the midst of training is recorded as `failed`, with its traceback in the run's log.
     """
-    run = Run.of(_resolved(config, console, planned))
+    run, mirrors = RunFolders.of(_resolved(config, console, planned)), mirrors or NoMirror()
     result = run.ended()
-    if result is not None and agents_run_id():
-        mirror_ended(run.record, result, config.tracking, run.work, console.say)
-    elif result is None and processes.must_start(config.trainer):
-        result = _with_processes(run, console, overrides)
-    elif result is None:
-        with claimed(run.work) as claim:
-            # Another process may have ended it between the first look and the claim.
-            result = run.ended() or _carry_out(run, claim, console, overrides)
+    if result is not None:
+        mirrors.found_ended(run.record, result, config.tracking, run.work, console.say)
+    elif processes.must_start(config.trainer):
+        result = _with_processes(run, console, overrides, mirrors)
+    else:
+        with locked(run.work) as lock:
+            # Another process may have ended it between the first look and the lock.
+            result = run.ended() or _carry_out(run, lock, console, overrides, mirrors)
     return result, run.record
 
 
@@ -121,12 +125,12 @@ def _resolved(config: Config, console: Console, planned: str | None) -> RunSpec:
     return spec
 
 
-def _with_processes(run: Run, console: Console, overrides: Sequence[str]) -> Result:
+def _with_processes(run: RunFolders, console: Console, overrides: Sequence[str], mirrors: Mirrors) -> Result:
     config = run.spec.config
     if config.trainer.nodes == 1:
         refuse_if_held(run.work)
     try:
-        processes.start(config.trainer, _one_of_several, config, console.silent, list(overrides), run.spec.run_id)
+        processes.start(config.trainer, _one_of_several, config, console.silent, list(overrides), run.spec.run_id, mirrors)
     except ClrbenchError:
         # The first process records what goes wrong in training; what keeps processes from training has no record.
         if (result := run.record.result()) is None or result.status != store.FAILED:
@@ -137,23 +141,23 @@ def _with_processes(run: Run, console: Console, overrides: Sequence[str]) -> Res
     return result
 
 
-def _one_of_several(config: Config, silent: bool, overrides: Sequence[str], planned: str) -> None:
+def _one_of_several(config: Config, silent: bool, overrides: Sequence[str], planned: str, mirrors: Mirrors) -> None:
     """What each process of a run does: all of them train, the first one keeps the record and talks."""
-    is_first = Place.of(config.trainer).is_first
+    is_first = ComputePlace.of(config.trainer).is_first
     console = Console(silent or not is_first)
-    run = Run.of(_resolved(config, console, planned))
+    run = RunFolders.of(_resolved(config, console, planned))
     if not is_first:
         _follow(run, console)
     else:
-        with claimed(run.work) as claim:
-            result = _carry_out(run, claim, console, overrides)
+        with locked(run.work) as lock:
+            result = _carry_out(run, lock, console, overrides, mirrors)
         if result.status == store.FAILED:
             raise ClrbenchError(result.reason)  # so that the others are ended too
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()
 
 
-def _follow(run: Run, console: Console) -> None:
+def _follow(run: RunFolders, console: Console) -> None:
     set_threads(run.spec)
     module = build(run.spec)
     start = _resumable_iteration(run.checkpoint)
@@ -162,7 +166,7 @@ def _follow(run: Run, console: Console) -> None:
         _train(run, module, start, [CyclicLR(run.spec.schedule), recorder])
 
 
-def _carry_out(run: Run, claim: Claim, console: Console, overrides: Sequence[str]) -> Result:
+def _carry_out(run: RunFolders, lock: RunLock, console: Console, overrides: Sequence[str], mirrors: Mirrors) -> Result:
     set_threads(run.spec)
     module = build(run.spec)
     start = _resumable_iteration(run.checkpoint)
@@ -170,13 +174,11 @@ def _carry_out(run: Run, claim: Claim, console: Console, overrides: Sequence[str
         console.say(f"{run.checkpoint} cannot be read: the run begins anew")
     console.plan(run.spec, module, run.record.folder, start)
     run.record.write_config(run.spec.config_text(overrides))
-    tracking = run.spec.config.tracking
-    mirror = WandbMirror(tracking.wandb, TrackedRun.of(run.record, tracking), run.work, console.say, rate=run.spec.schedule)
-    mirror.start()
+    mirror = mirrors.begin(run.record, run.spec.config.tracking, run.work, console.say, run.spec.schedule)
     result = None
     try:
-        result = _fit(run, claim, module, start, mirror, console)
-        claim.check()
+        result = _fit(run, lock, module, start, mirror, console)
+        lock.check()
         run.record.write_result(result)
         run.checkpoint.unlink(missing_ok=True)
     finally:
@@ -196,8 +198,8 @@ def _resumable_iteration(checkpoint: Path) -> int:
     return 0
 
 
-def _fit(run: Run, claim: Claim, module: Classifier, start: int, mirror: WandbMirror, console: Console) -> Result:
-    on_evaluation = partial(_on_evaluation, run, claim, mirror)
+def _fit(run: RunFolders, lock: RunLock, module: Classifier, start: int, mirror: Mirror, console: Console) -> Result:
+    on_evaluation = partial(_on_evaluation, run, lock, mirror)
     recorder = _recorder(run, module, on_evaluation)
     progress = [console.progress(start, run.spec.iterations), ProgressNote(run.progress)]
     try:
@@ -223,7 +225,7 @@ def _fit(run: Run, claim: Claim, module: Classifier, start: int, mirror: WandbMi
     return _result(run, recorder, store.FINISHED)
 
 
-def _train(run: Run, module: Classifier, start: int, callbacks: list[pl.Callback]) -> None:
+def _train(run: RunFolders, module: Classifier, start: int, callbacks: list[pl.Callback]) -> None:
     if run.spec.config.trainer.compile:
         cache = Path(run.spec.config.paths.outputs) / "cache" / "compiled"
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.resolve()))
@@ -232,21 +234,21 @@ def _train(run: Run, module: Classifier, start: int, callbacks: list[pl.Callback
     trainer(run.spec, module, callbacks).fit(module, stream(run.spec, start), ckpt_path=checkpoint, weights_only=True)
 
 
-def _recorder(run: Run, module: Classifier, on_evaluation: OnEvaluation) -> Recorder:
+def _recorder(run: RunFolders, module: Classifier, on_evaluation: OnEvaluation) -> Recorder:
     spec = run.spec
     return Recorder(
         points=spec.evaluation_points,
         iterations_per_epoch=spec.iterations_per_epoch,
         rate=lambda iteration: float(spec.schedule(iteration)),
-        evaluate=partial(evaluate, module, evaluated(spec), spec.data.images.classes),
+        evaluate=partial(evaluate, module, evaluation_batches(spec), spec.data.images.classes),
         on_evaluation=on_evaluation,
         checkpoint=run.checkpoint,
         loss_limit=spec.config.trainer.loss_limit,
     )
 
 
-def _on_evaluation(run: Run, claim: Claim, mirror: WandbMirror, rows: list[Evaluation], *, flush: bool) -> None:
-    claim.check()
+def _on_evaluation(run: RunFolders, lock: RunLock, mirror: Mirror, rows: list[Evaluation], *, flush: bool) -> None:
+    lock.check()
     run.record.write_evaluations(rows, flush=flush)
     mirror.evaluations(rows)
 
@@ -260,7 +262,7 @@ def trainer(spec: RunSpec, module: Classifier, callbacks: list[pl.Callback]) -> 
         num_nodes=settings.nodes,
         strategy=strategy(settings, module.net),
         sync_batchnorm=settings.processes > 1,
-        precision=PRECISIONS[settings.precision],
+        precision=PRECISIONS[settings.precision],  # type: ignore[arg-type]
         max_steps=spec.iterations,
         max_epochs=-1,
         callbacks=callbacks,
@@ -274,7 +276,7 @@ def trainer(spec: RunSpec, module: Classifier, callbacks: list[pl.Callback]) -> 
     )
 
 
-def _result(run: Run, recorder: Recorder, status: str, reason: str | None = None) -> Result:
+def _result(run: RunFolders, recorder: Recorder, status: str, reason: str | None = None) -> Result:
     spec, config = run.spec, run.spec.config
     last = recorder.rows[-1] if status == store.FINISHED else None
     images = recorder.iteration * config.data.batch_size
@@ -293,7 +295,7 @@ def _result(run: Run, recorder: Recorder, status: str, reason: str | None = None
         seconds=round(recorder.seconds, 3),
         images_per_second=round(images / recorder.seconds, 1) if recorder.seconds else 0.0,
         **run.environment,
-        device=Place.of(config.trainer).name,
+        device=ComputePlace.of(config.trainer).name,
         step_id=spec.step_id,
         reason=reason,
     )

@@ -5,7 +5,7 @@ from typing import Any
 from hydra_plugins.hydra_joblib_launcher.config import JobLibLauncherConf
 from hydra_plugins.hydra_joblib_launcher.joblib_launcher import JoblibLauncher
 
-from clrbench.sweep.orphans import end_with_parent
+from clrbench.orphans import end_with_parent
 
 # The launcher's settings are those of Hydra's own; only the class is another.
 SETTINGS = JobLibLauncherConf(_target_=f"{__name__}.WorkersLauncher")

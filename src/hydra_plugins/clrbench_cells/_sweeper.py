@@ -22,16 +22,16 @@ from rich.console import Console
 from rich.markup import escape
 
 from clrbench.arguments import check_arm
-from clrbench.claim import clear_claim
 from clrbench.config import PathNames, config_dirs
 from clrbench.errors import ClrbenchError, ConfigError
-from clrbench.range_test.carry import carry_out, look_up
+from clrbench.lock import clear_lock
 from clrbench.sweep.cells import RUNNING, Cell, State, state_of
 from clrbench.sweep.faults import faults
 from clrbench.sweep.invalid import remove_invalid, write_invalid
 from clrbench.sweep.job import JOB, JobLoader
 from clrbench.sweep.plan import pace, plan_table, seeds_warning
 from clrbench.sweep.planner import Planner
+from clrbench.sweep.ramps import carry_out, look_up
 from clrbench.sweep.watch import Watch
 from clrbench.tracking.wandb_environment import unheeded
 
@@ -119,7 +119,7 @@ class CellSweeper(Sweeper):
 
     def _carry_out(self, cells: Sequence[Cell]) -> None:
         for cell in cells:
-            clear_claim(cell.work)
+            clear_lock(cell.work)
         while left := [cell for cell in cells if self._is_left(cell)]:
             free = [cell for cell in left if state_of(cell).status != RUNNING]
             if not (free and self._launch(self._next(free))):
@@ -159,13 +159,13 @@ class CellSweeper(Sweeper):
     def _note_loss(self, cells: Sequence[Cell], error: str) -> None:
         """Count an attempt of the cells that were under way when a process was killed, else of all: they cannot start."""
         self._say(f"a process of the sweep was lost; going on with what is left ({error})")
-        lost = [cell for cell in cells if clear_claim(cell.work)]
+        lost = [cell for cell in cells if clear_lock(cell.work)]
         for cell in lost or cells:
             self._count(cell, f"its process was lost {ATTEMPTS} times, by a kill or for want of memory: {error}")
 
     def _conclude(self, cells: Sequence[Cell]) -> None:
-        from clrbench.analysis.runs import OWN, run_of
         from clrbench.report.terminal import print_summary
+        from clrbench.runs import OWN, run_of
 
         states = {cell: state_of(cell) for cell in cells}
         ended = [cell for cell in cells if states[cell].is_ended]
@@ -239,14 +239,14 @@ def _record_failure(cell: Cell, state: State, reason: str) -> None:
 
 @contextlib.contextmanager
 def _interruptible(cells: Sequence[Cell]) -> Iterator[None]:
-    """Take a termination for a Ctrl-C, and after either leave no claim of workers that the launcher killed."""
+    """Take a termination for a Ctrl-C, and after either leave no lock of workers that the launcher killed."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the rest is done in a moment
         for cell in cells:
-            clear_claim(cell.work)
+            clear_lock(cell.work)
         raise
     finally:
         signal.signal(signal.SIGTERM, before)

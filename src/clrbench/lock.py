@@ -20,8 +20,8 @@ class HeldElsewhereError(ClrbenchError):
     """Another process carries out this run at present."""
 
 
-class Claim:
-    """The right to write a run's record, held until `claimed` ends."""
+class RunLock:
+    """The right to write a run's record, held until `locked` ends."""
 
     def __init__(self, lease: SoftFileLease) -> None:
         self._lease = lease
@@ -33,8 +33,8 @@ class Claim:
 
 
 @contextlib.contextmanager
-def claimed(folder: Path, patience: float | None = None) -> Iterator[Claim]:
-    """Hold the claim to a run whose working folder is `folder`.
+def locked(folder: Path, patience: float | None = None) -> Iterator[RunLock]:
+    """Hold the lock of a run whose working folder is `folder`.
 
     While another process holds it, wait, and raise HeldElsewhereError after `patience` seconds. By default these are none,
     but a lease where the holder seems dead: on another machine only the time that it stays silent tells.
@@ -49,7 +49,7 @@ def claimed(folder: Path, patience: float | None = None) -> Iterator[Claim]:
         if not (was_silent and _is_moved_aside(folder, seen) and _is_acquired(lease, 0)):
             raise _held_elsewhere(folder)
     try:
-        yield Claim(lease)
+        yield RunLock(lease)
     finally:
         lease.release()
 
@@ -59,13 +59,13 @@ def _held_elsewhere(folder: Path) -> HeldElsewhereError:
 
 
 def refuse_if_held(folder: Path) -> None:
-    """Raise HeldElsewhereError if a living process holds the claim to the run of this working folder."""
+    """Raise HeldElsewhereError if a living process holds the lock of the run of this working folder."""
     if is_held(folder):
         raise _held_elsewhere(folder)
 
 
 def _marker(folder: Path) -> tuple[int, int] | None:
-    """What changes when a claim is taken or its holder gives a sign of life."""
+    """What changes when a lock is taken or its holder gives a sign of life."""
     try:
         stat = lock_path(folder).stat()
     except OSError:
@@ -74,7 +74,7 @@ def _marker(folder: Path) -> tuple[int, int] | None:
 
 
 def _is_moved_aside(folder: Path, seen: tuple[int, int] | None) -> bool:
-    """Free a claim that was silent for a lease where the lock cannot: it exchanges files, which NFS and others refuse."""
+    """Free a lock that was silent for a lease where the lock cannot: it exchanges files, which NFS and others refuse."""
     aside = folder / f".{lock_path(folder).name}-{uuid.uuid4().hex}"
     try:
         lock_path(folder).rename(aside)
@@ -83,7 +83,7 @@ def _is_moved_aside(folder: Path, seen: tuple[int, int] | None) -> bool:
     stat = aside.stat()
     is_the_dead_one = (stat.st_ino, stat.st_mtime_ns) == seen
     if not is_the_dead_one:
-        # A claim that was taken just now; its holder minds only if it looks twice in vain.
+        # A lock that was taken just now; its holder minds only if it looks twice in vain.
         with contextlib.suppress(OSError):
             lock_path(folder).hardlink_to(aside)
     aside.unlink(missing_ok=True)
@@ -91,7 +91,7 @@ def _is_moved_aside(folder: Path, seen: tuple[int, int] | None) -> bool:
 
 
 def is_held(folder: Path) -> bool:
-    """True if a living process holds the claim to the run of this working folder; looks, and changes nothing."""
+    """True if a living process holds the lock of the run of this working folder; looks, and changes nothing."""
     try:
         age = time.time() - lock_path(folder).stat().st_mtime
     except OSError:
@@ -103,12 +103,12 @@ def is_held(folder: Path) -> bool:
     return age < LEASE_SECONDS
 
 
-def clear_claim(folder: Path) -> bool:
-    """Take away the claim that a dead process left; True if there was one."""
+def clear_lock(folder: Path) -> bool:
+    """Take away the lock that a dead process left; True if there was one."""
     if not lock_path(folder).exists() or is_held(folder):
         return False
-    # Where it cannot be taken away, whoever wants the claim next will say so.
-    with contextlib.suppress(HeldElsewhereError, OSError), claimed(folder, patience=0):
+    # Where it cannot be taken away, whoever wants the lock next will say so.
+    with contextlib.suppress(HeldElsewhereError, OSError), locked(folder, patience=0):
         return True
     return False
 
@@ -136,5 +136,5 @@ def _is_alive(pid: int) -> bool:
 
 
 def lock_path(folder: Path) -> Path:
-    """The file that marks a claim."""
+    """The file that marks a lock."""
     return folder / "claim.lock"

@@ -3,10 +3,10 @@
 import time
 from pathlib import Path
 
-from clrbench.claim import HeldElsewhereError
 from clrbench.config import Config
 from clrbench.data.load import load
 from clrbench.errors import ClrbenchError, ConfigError
+from clrbench.lock import HeldElsewhereError
 from clrbench.range_test.measure import Say, measure
 from clrbench.range_test.records import Measured
 from clrbench.spec import resolve
@@ -31,11 +31,12 @@ def look_up(config: Config, say: Say) -> Measured:
 def carry_out_ramp(config: Config) -> Record:
     """Carry out a ramp, or wait for the process that does at present. Raises ClrbenchError where it fails."""
     # Only now, for these take seconds to import.
+    from clrbench.tracking.wandb import WandbMirrors
     from clrbench.training.lean import Console, train
 
     while True:
         try:
-            result, record = train(config, Console())
+            result, record = train(config, Console(), mirrors=WandbMirrors())
         except HeldElsewhereError:
             time.sleep(_EVERY)
             continue

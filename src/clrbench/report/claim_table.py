@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from clrbench.analysis.cases import SHUFFLED, Case
 from clrbench.analysis.relations import ALPHA, FAILS, HOLDS, NOT_RUN
-from clrbench.analysis.runs import OWN
 from clrbench.analysis.verdicts import Verdict
 from clrbench.report.rows import VerdictRow, verdict_row
+from clrbench.runs import OWN
 from clrbench.stats import seeds_needed
 
 # The source of claims that are not the paper's.

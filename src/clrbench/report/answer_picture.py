@@ -8,9 +8,9 @@ from statistics import fmean
 import polars as pl
 
 from clrbench.analysis.answer import Answer
+from clrbench.analysis.arms import Arm
 from clrbench.analysis.compared import Compared
 from clrbench.analysis.curves import accuracy_curve, rate_curve
-from clrbench.analysis.runs import Arm
 from clrbench.report import svg
 from clrbench.report.palette import colour_of
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import polars as pl
 
+from clrbench.analysis.arms import Arm
 from clrbench.analysis.pairs import best_of
-from clrbench.analysis.runs import Arm
 from clrbench.analysis.targets import iterations_to_target
 from clrbench.stats import half_width
 from clrbench.store import DIVERGED, FAILED

@@ -1,4 +1,4 @@
-"""The claim to a run: one holder, and not for ever where it died."""
+"""The lock of a run: one holder, and not for ever where it died."""
 
 import os
 import re
@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from clrbench import claim
-from clrbench.claim import HeldElsewhereError, claimed, clear_claim, is_held, lock_path
+from clrbench import lock as locking
+from clrbench.lock import HeldElsewhereError, clear_lock, is_held, lock_path, locked
 
 HANGS_AFTER = 30
 HOLD = """
 import sys
 from pathlib import Path
-from clrbench.claim import claimed
-with claimed(Path(sys.argv[1])):
+from clrbench.lock import locked
+with locked(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -27,7 +27,7 @@ with claimed(Path(sys.argv[1])):
 
 @pytest.fixture
 def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process that holds the claim to tmp_path until its input ends."""
+    """Another process that holds the lock to tmp_path until its input ends."""
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -39,7 +39,7 @@ def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 def write_marker_of_another_host(folder: Path, seconds: float) -> None:
     """What a holder on another machine would have left, whose number happens to be that of a living process here."""
-    with claimed(folder):
+    with locked(folder):
         text = lock_path(folder).read_text()
     text = re.sub(r"^host=.*$", "host=elsewhere", text, flags=re.MULTILINE)
     lock_path(folder).write_text(re.sub(r"^duration=.*$", f"duration={seconds}", text, flags=re.MULTILINE))
@@ -47,13 +47,13 @@ def write_marker_of_another_host(folder: Path, seconds: float) -> None:
 
 def test_one_process_at_a_time_holds_a_claim(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
     assert is_held(tmp_path)
-    with pytest.raises(HeldElsewhereError, match="another process carries out this run"), claimed(tmp_path):
+    with pytest.raises(HeldElsewhereError, match="another process carries out this run"), locked(tmp_path):
         pass
     assert is_held(tmp_path)
 
 
 def test_a_claim_that_was_given_back_leaves_nothing(tmp_path: Path) -> None:
-    with claimed(tmp_path):
+    with locked(tmp_path):
         assert is_held(tmp_path)
     assert not is_held(tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -64,7 +64,7 @@ def test_a_holder_that_was_killed_on_this_machine_is_noticed_at_once(tmp_path: P
     holder.wait()
     assert lock_path(tmp_path).exists()
     assert not is_held(tmp_path)
-    with claimed(tmp_path) as mine:
+    with locked(tmp_path) as mine:
         mine.check()
 
 
@@ -77,20 +77,20 @@ def test_looking_whether_a_claim_is_held_changes_nothing(tmp_path: Path, holder:
 
 
 def test_clearing_takes_away_the_claim_of_the_dead_and_of_no_other(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
-    assert not clear_claim(tmp_path)
+    assert not clear_lock(tmp_path)
     assert lock_path(tmp_path).exists()
     holder.kill()
     holder.wait()
-    assert clear_claim(tmp_path)
+    assert clear_lock(tmp_path)
     assert not lock_path(tmp_path).exists()
-    assert not clear_claim(tmp_path)
+    assert not clear_lock(tmp_path)
 
 
 def test_who_waits_gets_the_claim_when_it_is_given_back(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
     got = threading.Event()
 
     def wait() -> None:
-        with claimed(tmp_path, patience=30):
+        with locked(tmp_path, patience=30):
             got.set()
 
     waiting = threading.Thread(target=wait)
@@ -105,12 +105,12 @@ def test_who_waits_gets_the_claim_when_it_is_given_back(tmp_path: Path, holder: 
 def test_a_holder_on_another_machine_is_believed_until_its_heartbeats_stop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(claim, "LEASE_SECONDS", 1.0)
+    monkeypatch.setattr(locking, "LEASE_SECONDS", 1.0)
     write_marker_of_another_host(tmp_path, 1.0)
     assert is_held(tmp_path)
-    with pytest.raises(HeldElsewhereError), claimed(tmp_path):
+    with pytest.raises(HeldElsewhereError), locked(tmp_path):
         pass
-    with claimed(tmp_path, patience=30) as mine:
+    with locked(tmp_path, patience=30) as mine:
         mine.check()
     write_marker_of_another_host(tmp_path, 1.0)
     os.utime(lock_path(tmp_path), (time.time() - 2, time.time() - 2))
@@ -118,8 +118,8 @@ def test_a_holder_on_another_machine_is_believed_until_its_heartbeats_stop(
 
 
 def test_a_holder_that_was_taken_for_dead_notices_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(claim, "LEASE_SECONDS", 0.3)
-    with claimed(tmp_path) as mine:
+    monkeypatch.setattr(locking, "LEASE_SECONDS", 0.3)
+    with locked(tmp_path) as mine:
         mine.check()
         # What a takeover looks like to the holder: the marker is another file.
         taken_over = lock_path(tmp_path).with_name("other")
@@ -127,10 +127,10 @@ def test_a_holder_that_was_taken_for_dead_notices_it(tmp_path: Path, monkeypatch
         taken_over.replace(lock_path(tmp_path))
         with pytest.raises(HeldElsewhereError, match="took this run over"):
             _check_for(mine, HANGS_AFTER)
-    assert lock_path(tmp_path).exists(), "the claim of the other was taken away"
+    assert lock_path(tmp_path).exists(), "the lock of the other was taken away"
 
 
-def _check_for(mine: claim.Claim, seconds: float) -> None:
+def _check_for(mine: locking.RunLock, seconds: float) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         mine.check()

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from clrbench.analysis.runs import EVIDENCE
 from clrbench.errors import ClrbenchError
 from clrbench.files import write_text
+from clrbench.report.answer_picture import pictures
 from clrbench.report.contents import Contents, gather
 from clrbench.report.page import render
-from clrbench.report.picture import pictures
 from clrbench.report.summary import readme_block, summary, with_block
+from clrbench.runs import EVIDENCE
 
 
 def own(results: Path, outputs: Path, conf: Path) -> dict[Path, str]:

@@ -1,7 +1,6 @@
-"""The runs below a results folder, those that ship with the project and a user's own, and the arms that they form."""
+"""The runs below a results folder that have ended: those that ship with the project, and a user's own."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,11 +15,8 @@ from clrbench.store import FINISHED, Evaluation, Record, Result, records
 # The two folders below results/: never mixed in one statistic.
 EVIDENCE, OWN = "evidence", "runs"
 SOURCES = (EVIDENCE, OWN)
-_FLOAT32 = "float32"
 # Public names of policies with one rate, but for drops.
 _CONSTANT = ("fixed", "step")
-# What tells the data of a comparison from others, beside their name: arms that differ in one of these are no rivals.
-_OF_DATA = ("data.sha256", "data.split", "data.evaluate", "data.order", "data.training_images", "scale", "version")
 
 
 @dataclass(frozen=True)
@@ -96,91 +92,6 @@ class Run:
         return self.schedule.cycle_ends(self.result.iterations) if self.schedule else []
 
 
-@dataclass(frozen=True)
-class Arm:
-    """Runs of one experiment that differ in nothing but the seed.
-
-    differences: the settings that tell this arm from others of the same name, experiment, data and model.
-    """
-
-    source: str
-    experiment: str
-    differences: Mapping[str, Any]
-    runs: Sequence[Run]
-
-    @property
-    def label(self) -> str:
-        """The name, and behind it the differences."""
-        told = _told(self.differences)
-        return f"{self.name} ({told})" if told else self.name
-
-    @property
-    def details(self) -> str:
-        """The differences but for budget, data and model, for tables in which these have columns of their own."""
-        return _told(
-            {key: value for key, value in self.differences.items() if key != "iterations" and not key.startswith("model.")}
-        )
-
-    @property
-    def name(self) -> str:
-        """The line of the comparison, such as `fixed` of table1/fixed; without one, the policy's name."""
-        return self.runs[0].result.label
-
-    @property
-    def is_fixed(self) -> bool:
-        """Whether its policy is one rate, but for drops."""
-        return self.runs[0].is_fixed
-
-    @property
-    def is_cyclical(self) -> bool:
-        """Whether its rate goes in cycles."""
-        return bool(self.runs[0].cycle_ends)
-
-    @property
-    def comparison(self) -> tuple[object, ...]:
-        """What rivals share: source, experiment, data in one form and order, model, optimizer and arithmetic."""
-        settings = self.runs[0].settings
-        data = tuple(settings.get(key) for key in _OF_DATA)
-        return self.source, self.experiment, *self.task, self.optimizer, self.arithmetic, *data
-
-    @property
-    def task(self) -> tuple[str, str]:
-        """The names of data set and model."""
-        return self.runs[0].result.data, self.runs[0].result.model
-
-    @property
-    def optimizer(self) -> str:
-        """The name of the solver."""
-        return str(self.runs[0].values.get("optimizer.name", ""))
-
-    @property
-    def arithmetic(self) -> str:
-        """`bfloat16`, `float32 compiled` and the like; empty for plain float32. Arms that differ in it are no rivals."""
-        identity = self.runs[0].identity
-        name = f"{identity.get('precision', _FLOAT32)}{' compiled' if identity.get('compile') else ''}"
-        return "" if name == _FLOAT32 else name
-
-    @property
-    def iterations(self) -> int:
-        """The budget."""
-        iterations: int = self.runs[0].identity["iterations"]
-        return iterations
-
-    @property
-    def finished(self) -> list[Run]:
-        """The runs that have an accuracy."""
-        return [run for run in self.runs if run.is_finished]
-
-    @property
-    def accuracies(self) -> dict[int, float]:
-        """The accuracy in percent at the end of the budget, seed by seed."""
-        return {run.result.seed: run.result.value for run in self.finished if run.result.value is not None}
-
-    def count(self, status: str) -> int:
-        """How many of the runs ended so."""
-        return sum(run.result.status == status for run in self.runs)
-
-
 def read_runs(results: Path, sources: Sequence[str] = SOURCES) -> tuple[list[Run], list[str]]:
     """All runs below `results` that have ended, in the order of source, experiment and name; and what could not be read.
 
@@ -207,46 +118,11 @@ def run_of(record: Record, source: str) -> list[Run]:
     return [Run(source, record, result, config)] if isinstance(config.get("identity"), Mapping) else []
 
 
-def arms_of(runs: Iterable[Run]) -> list[Arm]:
-    """Group runs into arms, in the order in which their first runs come."""
-    groups: dict[tuple[str, ...], list[Run]] = defaultdict(list)
-    for run in runs:
-        groups[*_kind(run), repr(sorted(run.settings.items()))].append(run)
-    rivals: dict[tuple[str, ...], list[Mapping[str, Any]]] = defaultdict(list)
-    for members in groups.values():
-        rivals[_kind(members[0])].append(members[0].settings)
-    return [_arm(members, rivals[_kind(members[0])]) for members in groups.values()]
-
-
-def _kind(run: Run) -> tuple[str, ...]:
-    """Within which arms are told from each other."""
-    result = run.result
-    return run.source, result.experiment, result.label, result.data, result.model
-
-
-def _arm(members: Sequence[Run], rivals: Sequence[Mapping[str, Any]]) -> Arm:
-    first = members[0]
-    return Arm(first.source, first.result.experiment, _differences(first.settings, rivals), sorted(members, key=_seed))
-
-
-def _seed(run: Run) -> int:
-    return run.result.seed
-
-
 def leaves(node: Any, key: str = "") -> dict[str, Any]:
     """Nested settings as {dotted key: value}."""
     if not isinstance(node, Mapping):
         return {key: node}
     return {name: value for child, item in node.items() for name, value in leaves(item, f"{key}.{child}".lstrip(".")).items()}
-
-
-def _differences(settings: Mapping[str, Any], rivals: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    return {key: value for key, value in settings.items() if any(rival.get(key) != value for rival in rivals)}
-
-
-def _told(differences: Mapping[str, Any]) -> str:
-    """The differences in words, each by the last part of its key; a set's name says more than its checksum."""
-    return ", ".join(f"{key.rpartition('.')[2]}={value}" for key, value in differences.items() if key != "data.sha256")
 
 
 def recorded_schedule(identity: Mapping[str, Any]) -> Schedule | None:
