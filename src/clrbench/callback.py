@@ -52,8 +52,8 @@ class CyclicLR(Callback):
 
     def __repr__(self) -> str:
         place = {} if self._place is None else {"optimizer": self._place}
-        told = "".join(f", {key}={value!r}" for key, value in {**place, **self._settings}.items())
-        return f"CyclicLR({self._policy!r}{told})"
+        shown = "".join(f", {key}={value!r}" for key, value in {**place, **self._settings}.items())
+        return f"CyclicLR({self._policy!r}{shown})"
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_trainer": None}

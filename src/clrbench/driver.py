@@ -157,8 +157,8 @@ class Driver:
             return [1.0] * len(groups)
         shares = [1.0 if "lr_mult" in group else rate / highest for rate, group in zip(own, groups, strict=True)]
         if any(share != 1 for share in shares):
-            told = ", ".join(f"{share:g}" for share in shares)
-            self._tell(f"CyclicLR keeps the ratio of the groups' own rates: they get {told} times the policy's rate")
+            shown = ", ".join(f"{share:g}" for share in shares)
+            self._tell(f"CyclicLR keeps the ratio of the groups' own rates: they get {shown} times the policy's rate")
         return shares
 
     def _added_share(self, place: int, group: dict[str, Any], rate: float, default: Any) -> float:

@@ -138,7 +138,7 @@ class RunSpec:
         # The range test has records of its own.
         for aside in ("paths", "tracking", "range_test"):
             del shown[aside]
-        typed = {"overrides": told(overrides)} if overrides else {}
+        typed = {"overrides": without_places(overrides)} if overrides else {}
         images = {"training": len(self.indices), "evaluated": len(self.evaluation_images), "classes": self.data.images.classes}
         about = {"images": images, "run_id": self.run_id, "identity": self.identity}
         return OmegaConf.to_yaml({"schema": SCHEMA, **shown, **typed, **about})
@@ -148,7 +148,7 @@ def _validates(config: Config) -> bool:
     return config.data.evaluate == "validation" and config.data.split != "paper"
 
 
-def told(overrides: Sequence[str]) -> list[str]:
+def without_places(overrides: Sequence[str]) -> list[str]:
     """The overrides that say what is run, without those that say where to and how it is followed."""
     return [text for text in overrides if not text.startswith(("paths.", "tracking.", "hydra."))]
 

@@ -52,9 +52,9 @@ class Advice:
 
 def advise(arms: Sequence[Arm], data: str, model: str) -> list[Advice]:
     """An advice for each comparison with runs of `data` and `model`; else how to begin."""
-    told = [arm for arm in arms if arm.experiment != RANGE_TEST and arm.task == (data, model)]
-    order = {id(arm): (SOURCES.index(arm.source), arm.experiment, arm.optimizer, arm.arithmetic) for arm in told}
-    groups = sorted(comparisons(told), key=lambda rivals: order[id(rivals[0])])
+    candidates = [arm for arm in arms if arm.experiment != RANGE_TEST and arm.task == (data, model)]
+    order = {id(arm): (SOURCES.index(arm.source), arm.experiment, arm.optimizer, arm.arithmetic) for arm in candidates}
+    groups = sorted(comparisons(candidates), key=lambda rivals: order[id(rivals[0])])
     found = [_advice(group, data, model) for group in groups]
     return found or [Advice(data, model, UNKNOWN, [_no_run(arms, data, model)], command=_first_command(data, model))]
 
@@ -128,8 +128,8 @@ def _bounds_advice(about: Mapping[str, Any], beside: Sequence[Deviation]) -> Adv
 def _cost(deviation: Deviation) -> str:
     arm, differences = deviation.arm, deviation.differences
     ended = [f"{count} of {len(arm.runs)} runs {status}" for status in (DIVERGED, FAILED) if (count := arm.count(status))]
-    told = [in_words(differences)] if differences else []
-    return f"with {deviation.times:g} times these bounds: {', '.join([*told, *ended])}"
+    notes = [in_words(differences)] if differences else []
+    return f"with {deviation.times:g} times these bounds: {', '.join([*notes, *ended])}"
 
 
 def _choice(differences: Sequence[float]) -> str:

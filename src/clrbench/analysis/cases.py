@@ -211,5 +211,5 @@ def _devices(runs: Iterable[Run]) -> list[str]:
     seeds: dict[str, set[int]] = defaultdict(set)
     for run in runs:
         seeds[run.result.device].add(run.result.seed)
-    told = [f"{device} (seeds: {', '.join(map(str, sorted(of)))})" for device, of in sorted(seeds.items())]
-    return [] if set(seeds) <= {"cpu"} else [f"computed on {' and '.join(told)}"]
+    devices = [f"{device} (seeds: {', '.join(map(str, sorted(of)))})" for device, of in sorted(seeds.items())]
+    return [] if set(seeds) <= {"cpu"} else [f"computed on {' and '.join(devices)}"]

@@ -27,8 +27,8 @@ class Lead:
         stands = "is ahead of" if mean > 0 else "is behind" if mean < 0 else "is level with"
         best = f", the best of {self.of_fixed} fixed rates" if self.of_fixed > 1 else ""
         budgets = self.arm.iterations, self.other.iterations
-        told = "" if budgets[0] == budgets[1] else f" ({budgets[0]:,} against {budgets[1]:,} iterations)"
-        return f"{self.arm.label} {stands} {self.other.label}{best}{told}: {in_words(self.differences)}"
+        budgets_in_words = "" if budgets[0] == budgets[1] else f" ({budgets[0]:,} against {budgets[1]:,} iterations)"
+        return f"{self.arm.label} {stands} {self.other.label}{best}{budgets_in_words}: {in_words(self.differences)}"
 
 
 def leads(arms: Sequence[Arm]) -> list[str]:
@@ -47,8 +47,8 @@ def _of_one(rivals: Sequence[Arm]) -> list[str]:
         return [] if best is None else _words(_lead(best, arm) for arm in rivals if arm is not best)
     rates = {rate for arm in fixed if (rate := arm.runs[0].policy.get("base_lr")) is not None}
     others = [arm for arm in rivals if not arm.is_fixed and not arm.is_cyclical]
-    told = _words([_lead(best_cycles, best_fixed, len(rates)), *(_lead(best_cycles, arm) for arm in others)])
-    return told if len(rates) >= RATES else [*told, untuned(rates)]
+    sentence = _words([_lead(best_cycles, best_fixed, len(rates)), *(_lead(best_cycles, arm) for arm in others)])
+    return sentence if len(rates) >= RATES else [*sentence, untuned(rates)]
 
 
 def untuned(rates: set[float]) -> str:

@@ -115,12 +115,12 @@ def _judged(case: Case, adjusted: tuple[float, float] | None) -> Verdict:
     exact, values = _p_values(case, stats.exact_p_above), list(case.values.values())
     holds, fails = (max(both) <= ALPHA for both in zip(adjusted, exact, strict=True))
     verdict = HOLDS if holds else FAILS if fails else INCONCLUSIVE
-    told = verdict == FAILS  # the p-values of the opposite
+    p_values = (adjusted[1], exact[1]) if verdict == FAILS else (adjusted[0], exact[0])
     reason, least = relation.reason(case.claim, case), stats.least_p(len(values))
     if verdict == INCONCLUSIVE and least > ALPHA:
         reason += "; too few to tell"
     interval = stats.interval(values)
-    return Verdict(case, verdict, reason, relation.measured(case), fmean(values), interval, adjusted[told], exact[told], least)
+    return Verdict(case, verdict, reason, relation.measured(case), fmean(values), interval, *p_values, least)
 
 
 def _not_run(case: Case) -> Verdict:

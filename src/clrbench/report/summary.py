@@ -59,9 +59,9 @@ def _answer(contents: Contents) -> list[str]:
     if contents.answer is None:
         return [NO_ANSWER]
     (_, measured), *others = contents.answer.parts
-    told = [f"**{heading}:** {' '.join(_prose(line) for line in lines)}" for heading, lines in others]
+    answers = [f"**{heading}:** {' '.join(_prose(line) for line in lines)}" for heading, lines in others]
     first, *rest = map(_prose, measured)
-    return [f"**{first}** {' '.join(rest)}", *told]
+    return [f"**{first}** {' '.join(rest)}", *answers]
 
 
 def _prose(sentence: str) -> str:
@@ -81,9 +81,9 @@ def _claims(table: ClaimTable, target: str) -> list[str]:
     parts += _own(own)
     counts = [f"{len(table.few)} with too few seeds to settle anything" if table.few else ""]
     counts += [f"{len(table.waiting)} not run yet" if table.waiting else ""]
-    told = " and ".join(filter(None, counts))
+    further = " and ".join(filter(None, counts))
     where = f"[{target}]({target}#not-run-yet)" if target else "below"
-    return [*parts, f"Further claims: {told}; {where} has them with the commands that run them."] if told else parts
+    return [*parts, f"Further claims: {further}; {where} has them with the commands that run them."] if further else parts
 
 
 def _claim(row: ClaimRow, target: str) -> tuple[str, str, str, str]:
@@ -98,8 +98,8 @@ def _own(rows: Iterable[ClaimRow]) -> list[str]:
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for row in rows:
         counts[row.verdict.case.family.title][_VERDICTS[row.verdict.verdict]] += 1
-    told = {title: ", ".join(f"{count} {verdict}" for verdict, count in of.items()) for title, of in counts.items()}
-    return [in_cell(f"{title}: {verdicts}.") for title, verdicts in told.items()]
+    families = {title: ", ".join(f"{count} {verdict}" for verdict, count in of.items()) for title, of in counts.items()}
+    return [in_cell(f"{title}: {verdicts}.") for title, verdicts in families.items()]
 
 
 def _detail(row: ClaimRow) -> str:
@@ -118,8 +118,8 @@ def _in_short(row: VerdictRow) -> str:
 
 
 def _waiting(row: VerdictRow) -> str:
-    told = in_cell("; ".join([row.reason, *row.missing]))
-    return f"- {row.id}, {in_cell(row.says)}: {told}" + (f": `{row.command}`" if row.command else "")
+    why = in_cell("; ".join([row.reason, *row.missing]))
+    return f"- {row.id}, {in_cell(row.says)}: {why}" + (f": `{row.command}`" if row.command else "")
 
 
 def _range_tests(section: Section) -> str:
@@ -169,13 +169,13 @@ def _order(arm: Arm) -> str:
     return "images in one order" if arm.runs[0].values[ORDER] == "fixed" else "images shuffled anew each epoch"
 
 
-def _paper_row(arm: Arm, told: float, conf: Path) -> str:
+def _paper_row(arm: Arm, number: float, conf: Path) -> str:
     accuracies = list(arm.accuracies.values())
     ends = interval(accuracies)
     mean = f"{fmean(accuracies):.2f}%" + ("" if ends is None else f" [{ends[0]:.2f}, {ends[1]:.2f}]")
     what = f"{in_cell(arm.name)}, {arm.iterations:,} iterations, {_order(arm)}"
     command = command_of_seeds(arm.runs, conf)
-    return f"| {what} | {told:.1f}% | {in_cell(mean)} | {len(accuracies)} | `{command}` |"
+    return f"| {what} | {number:.1f}% | {in_cell(mean)} | {len(accuracies)} | `{command}` |"
 
 
 def with_block(text: str, block: str, name: str = "README.md", marks: tuple[str, str] = (BEGIN, END)) -> str:

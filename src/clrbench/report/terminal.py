@@ -32,9 +32,9 @@ def print_summary(console: Console, title: str, runs: Sequence[Run], conf: Path,
     console.print(summary_table(summarize(arms), title, console.width))
     for sentence in [*leads(arms), *decomposition_in_words(arms)]:
         console.print(escape(sentence))
-    told = [verdict for verdict in judge_all(runs, conf, results) if any(verdict.source == run.source for run in runs)]
-    if told:
-        console.print(verdict_table(told))
+    verdicts = [verdict for verdict in judge_all(runs, conf, results) if any(verdict.source == run.source for run in runs)]
+    if verdicts:
+        console.print(verdict_table(verdicts))
 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> Table:
@@ -89,8 +89,8 @@ def left_out(columns: Sequence[str]) -> list[str]:
 
 def _summary_table(summary: pl.DataFrame, title: str, columns: dict[str, Any], without: Sequence[str]) -> Table:
     shown = {heading: column for heading, column in columns.items() if heading not in without}
-    told = ["to fixed: iterations to the accuracy at which the best fixed rate ends"] if "to fixed" in shown else []
-    caption = "; ".join([*told, *left_out(without)]) or None
+    notes = ["to fixed: iterations to the accuracy at which the best fixed rate ends"] if "to fixed" in shown else []
+    caption = "; ".join([*notes, *left_out(without)]) or None
     table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
     for heading, (_, justify) in shown.items():
         # Names and settings tell the rows apart: they go on in the next line rather than lose their ends.

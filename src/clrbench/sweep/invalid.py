@@ -15,20 +15,20 @@ import yaml
 
 from clrbench import environment, store
 from clrbench.schema import SCHEMA
-from clrbench.spec import told
+from clrbench.spec import without_places
 from clrbench.store import Record, Result
 
 
 def invalid_record(results: Path, experiment: str, overrides: Sequence[str]) -> Record:
     """Where the record of a cell that cannot be run lies."""
-    digest = hashlib.sha256(json.dumps(told(overrides)).encode()).hexdigest()[:10]
+    digest = hashlib.sha256(json.dumps(without_places(overrides)).encode()).hexdigest()[:10]
     return Record(store.run_folder(results, experiment, f"invalid-{digest}"))
 
 
 def write_invalid(record: Record, overrides: Sequence[str], reason: str) -> None:
     """Record why a cell could not be run. Raises OSError where nothing can be written."""
     name, experiment = record.folder.name, record.folder.parent.name
-    record.write_config(yaml.safe_dump({"schema": SCHEMA, "overrides": told(overrides)}))
+    record.write_config(yaml.safe_dump({"schema": SCHEMA, "overrides": without_places(overrides)}))
     record.write_result(
         Result(
             run_id=name.rpartition("-")[2],

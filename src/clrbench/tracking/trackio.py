@@ -190,8 +190,8 @@ def _read(run: ShownRun) -> Curve:
 
 
 def _point(row: Evaluation, start: datetime) -> Point:
-    told = {**vars(row), **row.metrics}
-    values = {name: told[name] for name in METRICS}
+    columns = {**vars(row), **row.metrics}
+    values = {name: columns[name] for name in METRICS}
     return Point(row.iteration, start + timedelta(seconds=row.seconds), values)
 
 
@@ -200,7 +200,7 @@ def _config(record: Record) -> dict[str, Any]:
     settings, result = leaves(record.config()), record.result()
     names = {key: settings.get(f"{key}.name") for key in ("policy", "data", "model", "optimizer")}
     identity = {key.removeprefix("identity."): value for key, value in settings.items() if key.startswith("identity.")}
-    told = {key: value for key, value in identity.items() if not key.endswith(("_target_", "sha256", "data.name"))}
+    settings = {key: value for key, value in identity.items() if not key.endswith(("_target_", "sha256", "data.name"))}
     ending = {"source": record.folder.parts[-3], "status": result.status if result else "unfinished"}
     label = result.label if result else str(settings.get("arm") or names["policy"]).rpartition("/")[2]
-    return {"_Group": label, **names, **told, **ending}
+    return {"_Group": label, **names, **settings, **ending}
