@@ -22,7 +22,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Files that start whole commands, clusters, servers or browsers: `make check` leaves them out.
 _SLOW = (
     *("bench", "cli", "comfort", "dashboard", "devices", "orphans", "own", "package", "peers", "range_test", "readme", "run"),
-    *("slurm", "spec", "start", "sweep", "wandb", "wandb_comparison", "wandb_judgement", "wandb_online"),
+    *("slurm", "spec", "start", "sweep", "sweep_faults", "sweep_shown"),
+    *("wandb", "wandb_comparison", "wandb_judgement", "wandb_online"),
 )
 
 
