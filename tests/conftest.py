@@ -19,19 +19,26 @@ ROOT = Path(__file__).resolve().parents[1]
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-# Files that start whole commands, clusters, servers or browsers: `make check` leaves them out.
+# Files that start whole commands, clusters, servers or browsers, or train every experiment: `make check` leaves them out. The
+# longest come first, so that two workers end at about the same time.
 _SLOW = (
-    *("bench", "cli", "comfort", "dashboard", "devices", "orphans", "own", "package", "peers", "range_test", "readme", "run"),
-    *("slurm", "spec", "start", "sweep", "sweep_faults", "sweep_shown"),
-    *("wandb", "wandb_comparison", "wandb_judgement", "wandb_online"),
+    *("sweep", "slurm", "bench", "wandb_online", "devices", "run", "peers", "sweep_faults", "own", "sweep_shown", "cli"),
+    *("wandb_comparison", "range_test", "package", "experiments", "comfort", "wandb", "spec", "dashboard", "readme", "orphans"),
+    *("wandb_judgement", "start"),
 )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of these files as slow."""
+    """Mark the tests of these files as slow, and put them first."""
+    place = {name: number for number, name in enumerate(_SLOW)}
     for item in items:
-        if item.path.stem.removeprefix("test_") in _SLOW:
+        if _name(item) in place:
             item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: place.get(_name(item), len(place)))
+
+
+def _name(item: pytest.Item) -> str:
+    return item.path.stem.removeprefix("test_")
 
 
 RESULT = Result(
@@ -60,15 +67,16 @@ def composed(*overrides: str) -> DictConfig:
         return compose("config", list(overrides))
 
 
+def config_in(folder: Path, *overrides: str) -> config.Config:
+    """A checked configuration whose records and working files go to `folder`."""
+    paths = (f"paths.results={folder / 'results'}", f"paths.outputs={folder / 'outputs'}")
+    return config.checked(composed("tracking.wandb=disabled", *overrides, *paths))
+
+
 @pytest.fixture
 def make_config(tmp_path: Path) -> Callable[..., config.Config]:
     """Make a checked configuration whose records and working files go to a folder of the test's own."""
-
-    def make(*overrides: str, folder: str = "one") -> config.Config:
-        paths = (f"paths.results={tmp_path / folder / 'results'}", f"paths.outputs={tmp_path / folder / 'outputs'}")
-        return config.checked(composed("tracking.wandb=disabled", *overrides, *paths))
-
-    return make
+    return lambda *overrides, folder="one": config_in(tmp_path / folder, *overrides)
 
 
 @pytest.fixture
