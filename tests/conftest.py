@@ -1,6 +1,7 @@
 """What several test files share."""
 
 import contextlib
+import importlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,7 +25,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 _SLOW = (
     *("sweep", "slurm", "bench", "wandb_online", "devices", "run", "peers", "sweep_faults", "own", "sweep_shown", "cli"),
     *("wandb_comparison", "range_test", "package", "experiments", "comfort", "wandb", "spec", "dashboard", "readme", "orphans"),
-    *("wandb_judgement", "start"),
+    *("unofficial", "wandb_judgement", "start"),
 )
 
 
@@ -32,13 +33,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of these files as slow, and put them first."""
     place = {name: number for number, name in enumerate(_SLOW)}
     for item in items:
-        if _name(item) in place:
+        if _name(item.path) in place:
             item.add_marker(pytest.mark.slow)
-    items.sort(key=lambda item: place.get(_name(item), len(place)))
+    items.sort(key=lambda item: place.get(_name(item.path), len(place)))
 
 
-def _name(item: pytest.Item) -> str:
-    return item.path.stem.removeprefix("test_")
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where they are left out, don't even import them."""
+    return True if config.option.markexpr == "not slow" and _name(collection_path) in _SLOW else None
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """One of several workers needs Lightning for some of its files: import it in half the time."""
+    if hasattr(session.config, "workerinput"):
+        importlib.import_module("clrbench.training.lean")
+
+
+def _name(path: Path) -> str:
+    return path.stem.removeprefix("test_")
 
 
 RESULT = Result(

@@ -122,3 +122,16 @@ def test_the_workers_of_a_sweep_stream_images_that_processes_of_their_own_decode
     done = run(tmp_path, *images, *net, "hydra.launcher.n_jobs=2")
     assert (done.returncode, done.stderr) == (0, "")
     assert "1 of 1 runs" in done.stdout
+
+
+def test_another_sweeper_of_hydra_gets_the_value_of_each_run_and_a_run_that_fails_is_recorded_and_ends_it(
+    tmp_path: Path,
+) -> None:
+    others = ("hydra/sweeper=basic", "hydra/launcher=basic", f"+hydra.callbacks.told._target_={NETS}.Told")
+    done = run(tmp_path / "sweep", *others, "iterations=40", "bounds.max_lr=0.02,0.001")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: bounds.max_lr=0.001 is not above bounds.base_lr=0.002")
+    found = results_by_status(tmp_path / "sweep")
+    assert {status: len(found[status]) for status in found} == {"finished": 1, "failed": 1}
+    assert float((tmp_path / "starts").read_text()) == _result(found["finished"][0]).value
+    assert "bounds.max_lr=0.001 is not above" in _result(found["failed"][0]).reason
