@@ -7,6 +7,8 @@ CHOSEN = $(if $(SEEDS),seed=$(SEEDS)) $(if $(BOUNDS),bounds=$(BOUNDS))
 BIN := .venv/bin
 READY := .venv/.ready
 PEERS := .venv/.peers
+# A file a worker, in the order of tests/conftest.py: the longest first.
+PYTEST := python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 DATA ?= digits
 MODEL ?= small_cnn
@@ -76,13 +78,13 @@ $(PEERS): requirements-bench.lock
 	done; [ -n "$$lacking" ] || touch $@
 
 test: $(READY)  ## run the tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/$(PYTEST)
 
 lowest: $(READY)  ## run tests with the lowest versions that pyproject.toml admits
 	@$(BIN)/python scripts/lowest.py
 
 check: $(READY)  ## run the quick half of the tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	@$(BIN)/$(PYTEST) -m "not slow"
 
 lint: $(READY)  ## check style, format and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy

@@ -1,6 +1,7 @@
 """What several test files share."""
 
 import contextlib
+import importlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,18 +20,37 @@ ROOT = Path(__file__).resolve().parents[1]
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-# Files that start whole commands, clusters, servers or browsers: `make check` leaves them out.
+# Files that start whole commands, clusters, servers or browsers, or train every experiment: `make check` leaves them out. The
+# longest come first, so that two workers end at about the same time.
 _SLOW = (
-    *("bench", "cli", "comfort", "dashboard", "devices", "orphans", "own", "package", "peers", "range_test", "readme", "run"),
-    *("slurm", "spec", "start", "sweep", "wandb", "wandb_comparison", "wandb_judgement", "wandb_online"),
+    *("sweep", "slurm", "bench", "wandb_online", "devices", "run", "peers", "sweep_faults", "own", "sweep_shown", "cli"),
+    *("wandb_comparison", "range_test", "package", "experiments", "comfort", "wandb", "spec", "dashboard", "readme", "orphans"),
+    *("unofficial", "wandb_judgement", "start"),
 )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of these files as slow."""
+    """Mark the tests of these files as slow, and put them first."""
+    place = {name: number for number, name in enumerate(_SLOW)}
     for item in items:
-        if item.path.stem.removeprefix("test_") in _SLOW:
+        if _name(item.path) in place:
             item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: place.get(_name(item.path), len(place)))
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where they are left out, don't even import them."""
+    return True if config.option.markexpr == "not slow" and _name(collection_path) in _SLOW else None
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """One of several workers needs Lightning for some of its files: import it in half the time."""
+    if hasattr(session.config, "workerinput"):
+        importlib.import_module("clrbench.training.lean")
+
+
+def _name(path: Path) -> str:
+    return path.stem.removeprefix("test_")
 
 
 RESULT = Result(
@@ -59,15 +79,16 @@ def composed(*overrides: str) -> DictConfig:
         return compose("config", list(overrides))
 
 
+def config_in(folder: Path, *overrides: str) -> config.Config:
+    """A checked configuration whose records and working files go to `folder`."""
+    paths = (f"paths.results={folder / 'results'}", f"paths.outputs={folder / 'outputs'}")
+    return config.checked(composed("tracking.wandb=disabled", *overrides, *paths))
+
+
 @pytest.fixture
 def make_config(tmp_path: Path) -> Callable[..., config.Config]:
     """Make a checked configuration whose records and working files go to a folder of the test's own."""
-
-    def make(*overrides: str, folder: str = "one") -> config.Config:
-        paths = (f"paths.results={tmp_path / folder / 'results'}", f"paths.outputs={tmp_path / folder / 'outputs'}")
-        return config.checked(composed("tracking.wandb=disabled", *overrides, *paths))
-
-    return make
+    return lambda *overrides, folder="one": config_in(tmp_path / folder, *overrides)
 
 
 @pytest.fixture

@@ -65,8 +65,10 @@ def test_every_experiment_resolves_and_carries_its_file_name(experiment):
 
 @pytest.mark.parametrize("experiment", choices("experiment"))
 def test_every_value_that_an_experiment_sweeps_over_makes_a_run(experiment):
-    assert len(swept(experiment)["seed"]) >= 3
-    for key, values in swept(experiment).items():
+    seeds = swept(experiment)["seed"]
+    assert len(seeds) >= 3
+    assert all(seed.strip().isdigit() for seed in seeds)  # one composes like another, in a tenth of a second
+    for key, values in (swept(experiment) | {"seed": seeds[:1]}).items():
         for value in values:
             check_policy(checked(composed(f"experiment={experiment}", f"{key}={value}")))
 

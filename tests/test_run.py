@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import ROOT
+from conftest import ROOT, config_in
 
 from clrbench import store
 from clrbench.config import Config
@@ -25,6 +25,7 @@ from clrbench.training.console import Console
 from clrbench.training.recorder import Recorder
 
 MakeConfig = Callable[..., Config]
+Ended = tuple[Record, dict[str, torch.Tensor]]
 SHORT = ("iterations=4 epochs", "policy.step_size=1 epoch")
 
 
@@ -47,6 +48,20 @@ def rows_without_seconds(record: Record) -> list[tuple[float, ...]]:
 def assert_same_weights(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    """Record and weights of a SHORT run that nothing disturbs."""
+    config = config_in(tmp_path_factory.mktemp("undisturbed"), *SHORT)
+    _, record = train(config)
+    return record, weights_of(config)
+
+
+def assert_ends_like(undisturbed: Ended, config: Config, record: Record) -> None:
+    undisturbed_record, weights = undisturbed
+    assert rows_without_seconds(record) == rows_without_seconds(undisturbed_record)
+    assert_same_weights(weights_of(config), weights)
 
 
 def test_a_run_leaves_the_record_that_the_design_names(make_config: MakeConfig) -> None:
@@ -118,15 +133,13 @@ def test_another_seed_gives_other_weights(make_config: MakeConfig) -> None:
 
 @pytest.mark.parametrize("moment", [1, 39, 40, 41, 97, 159])
 def test_a_run_that_dies_at_any_iteration_ends_like_an_undisturbed_one(
-    make_config: MakeConfig, interrupted_at: Callable[..., Any], moment: int
+    make_config: MakeConfig, interrupted_at: Callable[..., Any], undisturbed: Ended, moment: int
 ) -> None:
-    _, undisturbed = train(make_config(*SHORT, folder="undisturbed"))
     config = make_config(*SHORT, folder="disturbed")
     with interrupted_at(moment):
         train(config)
     _, record = train(config)
-    assert rows_without_seconds(record) == rows_without_seconds(undisturbed)
-    assert_same_weights(weights_of(config), weights_of(make_config(*SHORT, folder="undisturbed")))
+    assert_ends_like(undisturbed, config, record)
 
 
 def test_a_net_that_draws_random_numbers_goes_on_with_those_of_an_undisturbed_run(
@@ -146,9 +159,8 @@ def test_a_net_that_draws_random_numbers_goes_on_with_those_of_an_undisturbed_ru
 
 @pytest.mark.parametrize("step", ["write_evaluations", "write_result"])
 def test_a_run_that_dies_around_its_last_writes_ends_like_an_undisturbed_one(
-    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch, step: str
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch, undisturbed: Ended, step: str
 ) -> None:
-    _, undisturbed = train(make_config(*SHORT, folder="undisturbed"))
     config = make_config(*SHORT, folder="disturbed")
 
     def die(self: Record, written: object, **settings: bool) -> None:
@@ -161,15 +173,17 @@ def test_a_run_that_dies_around_its_last_writes_ends_like_an_undisturbed_one(
     monkeypatch.undo()
     result, record = train(config)
     assert result.status == "finished"
-    assert rows_without_seconds(record) == rows_without_seconds(undisturbed)
-    assert_same_weights(weights_of(config), weights_of(make_config(*SHORT, folder="undisturbed")))
+    assert_ends_like(undisturbed, config, record)
 
 
 @pytest.mark.parametrize("left", [0, 1000], ids=["nothing", "a part"])
 def test_a_run_of_whose_checkpoint_a_failure_of_the_power_left_too_little_begins_anew(
-    make_config: MakeConfig, interrupted_at: Callable[..., Any], capsys: pytest.CaptureFixture[str], left: int
+    make_config: MakeConfig,
+    interrupted_at: Callable[..., Any],
+    capsys: pytest.CaptureFixture[str],
+    undisturbed: Ended,
+    left: int,
 ) -> None:
-    _, undisturbed = train(make_config(*SHORT, folder="undisturbed"))
     config = make_config(*SHORT, folder="disturbed")
     with interrupted_at(97):
         train(config)
@@ -177,19 +191,19 @@ def test_a_run_of_whose_checkpoint_a_failure_of_the_power_left_too_little_begins
     checkpoint.write_bytes(checkpoint.read_bytes()[:left])
     _, record = train(config)
     assert f"{checkpoint} cannot be read: the run begins anew" in capsys.readouterr().out
-    assert rows_without_seconds(record) == rows_without_seconds(undisturbed)
+    assert_ends_like(undisturbed, config, record)
 
 
 def test_kill_9_at_random_moments_and_one_more_command_end_like_an_undisturbed_run(
     make_config: MakeConfig, tmp_path: Path
 ) -> None:
-    long = ("iterations=1500", "policy.step_size=100", "trainer.evaluate_every=25")
+    long = ("iterations=900", "policy.step_size=100", "trainer.evaluate_every=25")
     _, undisturbed = train(make_config(*long, folder="undisturbed"))
     config = make_config(*long, folder="disturbed")
     paths = [f"paths.results={config.paths.results}", f"paths.outputs={config.paths.outputs}"]
     command = [sys.executable, "train.py", "tracking.wandb=disabled", *long, *paths]
-    rows_at_kill = [_rows_when_killed(command, Path(config.paths.results), rows) for rows in (3, 20)]
-    assert all(3 <= rows < 60 for rows in rows_at_kill)
+    rows_at_kill = [_rows_when_killed(command, Path(config.paths.results), rows) for rows in (3, 12)]
+    assert all(3 <= rows < 36 for rows in rows_at_kill)
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     record = Record(undisturbed.folder.parents[4] / "disturbed" / "results" / "runs" / "adhoc" / undisturbed.folder.name)
     assert rows_without_seconds(record) == rows_without_seconds(undisturbed)
