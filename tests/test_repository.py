@@ -1,6 +1,9 @@
-"""The repository stays light."""
+"""The repository stays light, and its layers in order."""
 
+import ast
 import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from conftest import ROOT
@@ -15,3 +18,42 @@ def test_no_file_in_the_repository_is_above_2_megabytes() -> None:
     files = [ROOT / name for name in listed.stdout.split("\0") if name]
     assert files
     assert [path.name for path in files if path.is_file() and path.stat().st_size > LARGEST] == []
+
+
+# Which way imports go
+
+
+_LAYERS = (
+    ("errors", "files", "stats", "settings", "schedules", "complaints", "keys", "identity", "schema"),
+    ("packages", "unofficial", "checkout", "environment", "orphans", "quiet"),
+    ("models", "optim", "driver", "callback", "store", "lock", "config", "policies"),
+    ("runs", "data", "spec"),
+    ("range_test",),
+    ("training",),
+    ("analysis",),
+    ("report",),
+    ("tracking",),
+    ("sweep", "arguments"),
+    ("cli", "subcommands", "__main__", "__init__", "hydra_plugins"),
+)
+_LEVELS = {name: level for level, names in enumerate(_LAYERS) for name in names}
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The names below clrbench that a module imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module == "clrbench":
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("clrbench."):
+            yield str(node.module).split(".")[1]
+
+
+def test_imports_go_one_way() -> None:
+    sources = ROOT / "src" / "clrbench"
+    wrong = [
+        f"{path.relative_to(sources)} imports {name}"
+        for path in sorted(sources.rglob("*.py"))
+        for name in imported(path)
+        if _LEVELS[name] > _LEVELS[path.relative_to(sources).parts[0].removesuffix(".py")]
+    ]
+    assert wrong == []

@@ -12,10 +12,10 @@ from bench.figure import Figure, Goal
 from bench.sizes import BATCH_SIZE, Sizes
 from bench.timing import alternate
 from clrbench.callback import CyclicLR
+from clrbench.quiet import quiet
 from clrbench.spec import RunSpec
 from clrbench.training.build import build, make_optimizer
 from clrbench.training.module import Classifier
-from clrbench.training.quiet import quiet
 from clrbench.training.run import trainer
 
 GOAL = Goal(20.0, is_minimum=False)

@@ -10,12 +10,12 @@ from bench.figure import Figure, Goal
 from bench.sizes import BATCH_SIZE, CLASSES, Sizes
 from bench.timing import alternate
 from clrbench.data.batches import ImageTensors
+from clrbench.quiet import quiet
 from clrbench.spec import RunSpec
 from clrbench.training.build import build
 from clrbench.training.evaluation import evaluate
 from clrbench.training.feed import Batched
 from clrbench.training.module import Classifier
-from clrbench.training.quiet import quiet
 from clrbench.training.run import set_threads, trainer
 
 GOAL = Goal(2.5, is_minimum=False)

@@ -21,8 +21,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from clrbench.data.images import Images, training_indices, validation_indices
 from clrbench.data.sources import read_digits
 from clrbench.models import SmallCNN
+from clrbench.quiet import quiet
 from clrbench.range_test.standalone import LRRangeTest
-from clrbench.training.quiet import quiet
 
 LOW, HIGH, STEPS, BATCH_SIZE = 1e-4, 0.3, 320, 32
 Answers = Mapping[str, float | None]

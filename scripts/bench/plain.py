@@ -20,7 +20,7 @@ from bench.sizes import BATCH_SIZE, BLOCKS
 from bench.ticker import Ticker
 from bench.torch_way import cyclic_sgd, plain_net
 from clrbench.data.images import Images
-from clrbench.training.quiet import quiet
+from clrbench.quiet import quiet
 
 WORKERS = 2
 

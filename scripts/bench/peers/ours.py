@@ -13,10 +13,10 @@ from bench.peers.job import Job, Weights
 from bench.peers.tensors import load, parameters
 from bench.ticker import Ticker
 from clrbench.config import PathNames
+from clrbench.quiet import quiet
 from clrbench.training.build import build
 from clrbench.training.evaluation import evaluate
 from clrbench.training.feed import evaluation_batches
-from clrbench.training.quiet import quiet
 from clrbench.training.run import trainer
 
 

@@ -10,7 +10,7 @@ from bench.peers.job import BFLOAT16, Job, Weights
 from bench.peers.tensors import load, net_of, parameters, use_threads
 from bench.ticker import Ticker
 from clrbench.data.images import Images
-from clrbench.training.quiet import quiet
+from clrbench.quiet import quiet
 
 
 def enter(job: Job) -> "Stock":

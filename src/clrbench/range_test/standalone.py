@@ -15,10 +15,10 @@ from torch.nn import functional as F
 
 from clrbench.callback import CyclicLR
 from clrbench.packages import Callback, package_of
+from clrbench.quiet import quiet
 from clrbench.range_test.curve import LOSS_LIMIT, Curve
 from clrbench.range_test.judge import Bounds, judge
 from clrbench.schedules import named
-from clrbench.training.quiet import quiet
 
 # An evaluation: accuracy in percent, mean loss, number of classes.
 Evaluation = tuple[float, float, int]

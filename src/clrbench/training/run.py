@@ -22,6 +22,7 @@ from clrbench.data.load import load
 from clrbench.errors import ClrbenchError, DataError
 from clrbench.files import replacing
 from clrbench.lock import HeldElsewhereError, RunLock, locked, refuse_if_held
+from clrbench.quiet import quiet
 from clrbench.spec import RunSpec, resolve
 from clrbench.store import CHECKPOINT, PROGRESS, Evaluation, Record, Result
 from clrbench.training import processes
@@ -32,7 +33,6 @@ from clrbench.training.evaluation import METRIC, evaluate
 from clrbench.training.feed import evaluation_batches, stream
 from clrbench.training.mirror import Mirror, Mirrors, NoMirror
 from clrbench.training.module import Classifier
-from clrbench.training.quiet import quiet
 from clrbench.training.recorder import OnEvaluation, Recorder
 from clrbench.unofficial import no_profiler
 
