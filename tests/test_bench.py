@@ -115,7 +115,6 @@ def test_every_figure_is_measured(figures):
         "sweep, a one-thread worker a core",
         "runs an hour, workers / in turn",
         "sweep of 4 runs / its training and evaluations, shared by the workers",
-        "planning 20 runs for the first time",
         "planning 20 runs",
         "resuming 20 finished runs",
         "summarizing 20 runs",

@@ -37,7 +37,6 @@ def measure(conf: Path, folder: Path, sizes: Sizes) -> list[Figure]:
     for runs in sizes.stored_runs:
         made = Store.make(conf, folder / str(runs), runs)
         measures: dict[str, Callable[[], float]] = {
-            f"planning {runs:,} runs for the first time": made.seconds_of_plan,
             f"planning {runs:,} runs": partial(made.seconds_of_sweep, "hydra.sweeper.plan_only=true"),
             f"resuming {runs:,} finished runs": made.seconds_of_sweep,
             f"summarizing {runs:,} runs": made.seconds_of_summary,
@@ -74,10 +73,6 @@ class Store:
                 for seed in seeds:
                     _write(spec, text, seed, origin)
         return cls(conf.parent / "train.py", folder, choices, len(seeds))
-
-    def seconds_of_plan(self) -> float:
-        """The whole command."""
-        return self.seconds_of_sweep("hydra.sweeper.plan_only=true")
 
     def seconds_of_sweep(self, *options: str) -> float:
         """The whole command, in a process of its own."""

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from clrbench.complaints import Compose, in_one_line
-from clrbench.config import Config, Data, PathNames, checked
+from clrbench.config import Data, PathNames, checked
 from clrbench.data.load import load
 from clrbench.errors import ClrbenchError
 from clrbench.policies import check_policy
@@ -47,7 +47,7 @@ class Planner:
         self._compose, self._paths, self._say, self._experiment = compose, paths, say, experiment
         self._find_bounds, self._options = find_bounds, options
         self._said: set[str] = set()
-        self._configs: dict[tuple[str, ...], Config] = {}
+        self._specs: dict[tuple[str, ...], RunSpec] = {}
         self._load = cache(lambda section: load(Data(**json.loads(section)), paths, self._say_once))
 
     def cells(self, all_overrides: Sequence[Sequence[str]]) -> list[Cell]:
@@ -81,24 +81,21 @@ class Planner:
         return Cell(overrides, invalid_record(Path(self._paths.results), experiment, overrides), error=reason)
 
     def _spec(self, overrides: tuple[str, ...]) -> RunSpec:
-        config = self._config(overrides)
-        spec = resolve(config, self._load(json.dumps(dataclasses.asdict(config.data), sort_keys=True)))
-        if spec.warning:
-            self._say_once(spec.warning)
-        return spec
-
-    def _config(self, overrides: tuple[str, ...]) -> Config:
-        """The configuration with its seed; composed anew for each seed only where a value is made of it."""
+        """The run of these overrides; composed anew for each seed only where a value is made of it."""
         others, seed = split_seed(overrides)
-        if seed is not None and others in self._configs:
-            return dataclasses.replace(self._configs[others], seed=seed)
+        if seed is not None and others in self._specs:
+            known = self._specs[others]
+            return dataclasses.replace(known, config=dataclasses.replace(known.config, seed=seed))
         composed = self._compose(overrides)
         is_of_seed = _MADE_OF_SEED.search(str(OmegaConf.to_container(composed)))
         config = checked(with_measured_bounds(composed, self._find_bounds, self._say_once))
         check_policy(config)
+        spec = resolve(config, self._load(json.dumps(dataclasses.asdict(config.data), sort_keys=True)))
+        if spec.warning:
+            self._say_once(spec.warning)
         if not is_of_seed:
-            self._configs[others] = config
-        return config
+            self._specs[others] = spec
+        return spec
 
     def _say_once(self, line: str) -> None:
         if line not in self._said:
