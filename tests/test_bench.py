@@ -168,7 +168,7 @@ def test_a_store_to_be_timed_reads_like_one_that_a_sweep_has_left(tmp_path):
         assert config["run_id"] == result.run_id == digest[:10]
         assert config["seed"] == config["identity"]["seed"] == result.seed
         assert record.evaluations()[-1].iteration == result.iterations
-    made.seconds_of_plan()
+    made.seconds_of_sweep("hydra.sweeper.plan_only=true")
     made.seconds_of_sweep()
     assert not (tmp_path / "outputs" / "runs").exists()
 
