@@ -15,6 +15,9 @@ from clrbench.store import DIVERGED, FINISHED, Evaluation, Record
 
 FIXED = {"_target_": "clrbench.schedules.fixed", "base_lr": 0.001}
 CYCLES = {"_target_": "clrbench.schedules.triangular", "base_lr": 0.001, "max_lr": 0.006, "step_size": 100}
+DROPS = {"_target_": "clrbench.schedules.step", "base_lr": 0.001, "drops": [600], "factor": 0.1}
+ENDS = (81.0, 81.2, 80.8, 81.1, 80.9)
+HIGHER = tuple(end + 1.4 + at / 100 for at, end in enumerate(ENDS))
 # The folder of conf/arm that an experiment takes its arms from.
 ARMS = {
     **{name: name for name in ("controls", "imagenet_alexnet", "sigmoid_bn", "table1", "table3")},
@@ -102,6 +105,14 @@ def write_arm(results: Path, policy: str, accuracies: Sequence[float | None], **
     """Runs with the seeds 1, 2, 3, ..."""
     for seed, accuracy in enumerate(accuracies, 1):
         write_run(results, policy, seed, accuracy, **settings)
+
+
+def write_table1(results: Path, cycles: Any = ENDS, fixed: Any = HIGHER, **settings: Any) -> None:
+    """Cycles that end after 400 iterations, a fixed rate that has 76% then and ends after 800."""
+    write_arm(results, "triangular2", cycles, schedule=CYCLES, curve=(70.0, 80.0, 80.5), **settings)
+    write_arm(
+        results, "fixed", fixed, schedule=DROPS, iterations=800, curve=(60.0, 70.0, 74.0, 76.0, 77.0, 78.0, 80.0), **settings
+    )
 
 
 def write_images(root: Path, per_class: int = 4, held_out: str = "val") -> Path:

@@ -2,11 +2,10 @@
 
 import io
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import ROOT
-from made_up import CYCLES, FIXED, write_arm
+from made_up import CYCLES, ENDS, FIXED, HIGHER, write_arm, write_table1
 from rich.console import Console
 
 from clrbench.analysis.answer import Answer
@@ -19,17 +18,6 @@ from clrbench.report.terminal import print_answer
 from clrbench.report.titles import TITLES
 
 CONF = ROOT / "conf"
-DROPS = {"_target_": "clrbench.schedules.step", "base_lr": 0.001, "drops": [600], "factor": 0.1}
-ENDS = (81.0, 81.2, 80.8, 81.1, 80.9)
-HIGHER = tuple(end + 1.4 + at / 100 for at, end in enumerate(ENDS))
-
-
-def write_table1(results: Path, cycles: Any = ENDS, fixed: Any = HIGHER, **settings: Any) -> None:
-    """Cycles that end after 400 iterations, a fixed rate that has 76% then and ends after 800."""
-    write_arm(results, "triangular2", cycles, schedule=CYCLES, curve=(70.0, 80.0, 80.5), **settings)
-    write_arm(
-        results, "fixed", fixed, schedule=DROPS, iterations=800, curve=(60.0, 70.0, 74.0, 76.0, 77.0, 78.0, 80.0), **settings
-    )
 
 
 def write_controls(results: Path, best: str = "linear") -> None:

@@ -7,20 +7,20 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from conftest import ROOT, composed
-from made_up import CYCLES, write_arm, write_run
+from made_up import CYCLES, write_arm, write_run, write_table1
 from wandb_server import WandbServer, account
 
 from clrbench import config
 from clrbench.errors import ClrbenchError
+from clrbench.report import outputs
 from clrbench.report.contents import gather
 from clrbench.tracking.judgement import PICTURE
 from clrbench.tracking.wandb import WandbMirrors
-from clrbench.tracking.wandb_comparison import Saved, save, selected, verdict_table
+from clrbench.tracking.wandb_comparison import Saved, save, selected
 from clrbench.training import run as running
 from clrbench.training.console import Console
 
@@ -57,8 +57,7 @@ def results(tmp_path: Path) -> Path:
 def saved(
     results: Path, experiment: str | None = "table1", project: str = "clrbench", entity: str | None = None
 ) -> list[Saved]:
-    sections, verdicts = selected(gather(results, ROOT / "conf"), experiment)
-    return save("clrbench", entity, TITLE, sections, verdicts)
+    return save(project, entity, TITLE, selected(gather(results, ROOT / "conf"), experiment))
 
 
 def command(results: Path, *options: str) -> tuple[int, str, float]:
@@ -105,9 +104,21 @@ def test_a_workspace_draws_accuracy_rate_final_accuracy_and_iterations_to_the_hi
     assert charts["lr"].items() >= {"xAxis": "iteration", **band}.items()
     assert charts["final_accuracy"].items() >= band.items()
     assert [name for name in charts if name.startswith("iterations_to")] == [f"iterations_to_{at}" for at in (70, 75, 80)]
+    assert (charts["test_accuracy"]["yAxisMin"], charts["test_accuracy"]["yAxisMax"]) == (70, 84)
     # A mean over the runs that get there would hide those that never do.
     assert "groupBy" not in charts["iterations_to_80"]
     assert panels(spec)[-1]["viewType"] == "Run Comparer"
+
+
+def test_a_workspace_opens_with_accuracy_the_rate_below_it_and_then_final_accuracy(server: WandbServer, results: Path) -> None:
+    saved(results)
+    curves, outcomes, _ = server.spec(WORKSPACE)["section"]["panelBankConfig"]["sections"]
+    assert [panel["config"]["metrics"] for panel in curves["panels"]] == [["test_accuracy"], ["lr"]]
+    assert (curves["flowConfig"]["columnsPerPage"], curves["flowConfig"]["rowsPerPage"]) == (1, 2)
+    assert outcomes["panels"][0]["config"]["metrics"] == ["final_accuracy"]
+    assert (outcomes["flowConfig"]["columnsPerPage"], outcomes["flowConfig"]["rowsPerPage"]) == (4, 1)
+    assert curves["isOpen"]
+    assert outcomes["isOpen"]
 
 
 def test_all_that_is_drawn_is_what_runs_log(server: WandbServer, tmp_path: Path) -> None:
@@ -163,29 +174,56 @@ def test_a_workspace_of_range_tests_shows_their_pictures(server: WandbServer, tm
     assert not any(metric.startswith(("final", "iterations")) for config in shown for metric in config.get("metrics", []))
 
 
-def test_the_report_has_the_verdicts_and_the_charts_of_each_section(server: WandbServer, results: Path) -> None:
+def corners(grid: dict[str, Any]) -> list[tuple[int, int, int, int]]:
+    """Left, top, right and bottom of each panel of a report's grid."""
+    layouts = [panel["layout"] for panel in grid["metadata"]["panelBankSectionConfig"]["panels"]]
+    return [(at["x"], at["y"], at["x"] + at["w"], at["y"] + at["h"]) for at in layouts]
+
+
+def texts(blocks: list[dict[str, Any]]) -> list[str]:
+    return [block["content"] for block in blocks if block["type"] == "markdown-block"]
+
+
+def test_the_report_is_the_answer_the_figure_and_the_table_of_the_page(server: WandbServer, tmp_path: Path) -> None:
+    write_table1(tmp_path, source="runs")
+    saved(tmp_path)
+    blocks = server.spec(TITLE)["blocks"]
+    contents = gather(tmp_path, ROOT / "conf")
+    assert contents.answer is not None
+    page = outputs.files(contents, tmp_path, ROOT / "conf")[tmp_path / "summary.md"]
+    answer, table = texts(blocks)
+    for paragraph in answer.split("\n\n")[:-1]:
+        assert paragraph in page
+    assert answer.endswith("The answer is computed from your own runs. The charts draw your own runs.")
+    # The client puts an empty paragraph first.
+    assert [block["type"] for block in blocks][1:4] == ["markdown-block", "panel-grid", "markdown-block"]
+    figure = blocks[2]["metadata"]["panelBankSectionConfig"]["panels"]
+    assert [panel["config"]["metrics"] for panel in figure] == [["test_accuracy"], ["lr"]]
+    assert table.startswith("| claim | verdict | measured here | in the paper |")
+    assert "](" not in table
+
+
+def test_a_report_on_another_experiment_than_the_answers_has_its_charts_side_by_side(
+    server: WandbServer, results: Path
+) -> None:
     saved(results)
     blocks = server.spec(TITLE)["blocks"]
-    (table,) = [block["content"] for block in blocks if block["type"] == "markdown-block"]
-    rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| C")]
-    assert {row[4] for row in rows} == {"table1"}
     (grid,) = [block for block in blocks if block["type"] == "panel-grid"]
-    placed = [panel["layout"] for panel in grid["metadata"]["panelBankSectionConfig"]["panels"]]
-    assert len(placed) == len({(layout["x"], layout["y"]) for layout in placed}) == 6
-
-
-def test_no_text_breaks_the_table_of_verdicts() -> None:
-    def verdict(says: str, **told: str) -> Any:
-        return SimpleNamespace(claim=SimpleNamespace(id="A|1", says=says), **told)
-
-    hostile = verdict("a [link](x)\n| row", verdict="not run", reason="<b>bold</b>", experiment="e`x`", source="")
-    plain = verdict("so", verdict="holds", reason="r", experiment="e", source="runs")
-    assert verdict_table([hostile, plain]).splitlines() == [
-        "| claim | says | verdict | why | runs of | whose |",
-        "| --- | --- | --- | --- | --- | --- |",
-        r"| A\|1 | so | holds | r | e | yours |",
-        r"| A\|1 | a \[link\](x) \| row | not run | &lt;b&gt;bold&lt;/b&gt; | e\`x\` |  |",
+    assert corners(grid) == [
+        (0, 0, 24, 10),
+        (0, 10, 24, 15),
+        *[(0, 15, 8, 21), (8, 15, 16, 21), (16, 15, 24, 21), (0, 21, 8, 27)],
     ]
+
+
+def test_an_answer_without_runs_of_ones_own_says_where_its_figure_is(server: WandbServer, results: Path) -> None:
+    shutil.copytree(ROOT / "results" / "evidence" / "table1", results / "evidence" / "table1")
+    write_arm(results, "fixed", (80.0, 80.2), source="runs", experiment="mine")
+    saved(results, None)
+    answer = texts(server.spec(TITLE)["blocks"])[0]
+    assert "computed from the records that ship with clrbench" in answer
+    saved(results, "mine")
+    assert texts(server.spec(TITLE)["blocks"]) == []
 
 
 def test_a_damaged_record_is_named_and_left_out(results: Path) -> None:

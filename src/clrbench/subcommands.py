@@ -104,7 +104,7 @@ def publish() -> None:
 
 
 def wandb() -> None:
-    """Save the comparison of runs on Weights & Biases: a workspace an experiment, and a report with the verdicts."""
+    """Save the comparison of runs on Weights & Biases: a workspace for each experiment, and a report with the answer."""
     from clrbench.report.contents import gather
     from clrbench.tracking.wandb_comparison import save, selected
 
@@ -119,8 +119,7 @@ def wandb() -> None:
         contents = gather(arguments.results, configurations())
         for fault in contents.faults:
             print(f"left out: {fault}", file=sys.stderr)
-        sections, verdicts = selected(contents, arguments.experiment)
-        for saved in save(arguments.project, arguments.entity, title, sections, verdicts):
+        for saved in save(arguments.project, arguments.entity, title, selected(contents, arguments.experiment)):
             print(f"{saved.name}: {saved.url}")
 
 

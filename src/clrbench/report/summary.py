@@ -31,11 +31,11 @@ def summary(contents: Contents, conf: Path) -> str:
     parts = [
         "# What the runs say",
         "`make report` generates this file and the page beside it from `results/`.",
-        *_answer(contents),
+        *answer_paragraphs(contents),
     ]
     if contents.answer:
         parts += ["![accuracy against epochs, and the learning rates](table1.svg)"]
-    parts += _claims(table, "")
+    parts += claims_in_short(table, "")
     parts += ["## The claims in detail", "\n\n".join(_detail(row) for row in table.judged)]
     parts += ["## Not run yet", "\n".join(_waiting(row.row) for row in table.waiting)]
     parts += _paper_runs(contents.runs, contents.verdicts, conf)
@@ -54,7 +54,7 @@ def summary(contents: Contents, conf: Path) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _answer(contents: Contents) -> list[str]:
+def answer_paragraphs(contents: Contents) -> list[str]:
     """The answer's sentences, a paragraph a part."""
     if contents.answer is None:
         return [NO_ANSWER]
@@ -70,8 +70,11 @@ def _prose(sentence: str) -> str:
     return "`".join(part if at % 2 else escaped(part) for at, part in enumerate(parts))
 
 
-def _claims(table: ClaimTable, target: str) -> list[str]:
-    """The table of claims in plain words, its rows linked to the details in the document `target`."""
+def claims_in_short(table: ClaimTable, target: str | None) -> list[str]:
+    """The table of claims in plain words, its rows linked to the details in the document `target`, "" for the same document.
+
+    Without a target there are no links.
+    """
     heads = ("claim", "verdict", "measured here", "in the paper")
     rows = [("**Settled**", "", "", ""), *(_claim(row, target) for row in table.settled if row.is_of_the_paper)]
     rows += [("**Open**", "", "", ""), *(_claim(row, target) for row in table.open if row.is_of_the_paper)]
@@ -82,15 +85,16 @@ def _claims(table: ClaimTable, target: str) -> list[str]:
     counts = [f"{len(table.few)} with too few seeds to settle anything" if table.few else ""]
     counts += [f"{len(table.waiting)} not run yet" if table.waiting else ""]
     further = " and ".join(filter(None, counts))
-    where = f"[{target}]({target}#not-run-yet)" if target else "below"
-    return [*parts, f"Further claims: {further}; {where} has them with the commands that run them."] if further else parts
+    where = {None: "`make report` lists", "": "the list below has"}.get(target, f"[{target}]({target}#not-run-yet) has")
+    return [*parts, f"Further claims: {further}; {where} them with the commands that run them."] if further else parts
 
 
-def _claim(row: ClaimRow, target: str) -> tuple[str, str, str, str]:
+def _claim(row: ClaimRow, target: str | None) -> tuple[str, str, str, str]:
     words = _VERDICTS[row.verdict.verdict]
     verdict = f"**{words}**" + (f": {in_cell(row.why)}" if row.why else "")
     mine = " (yours)" if row.verdict.source == OWN else ""
-    return f"[{in_cell(row.row.says)}]({target}#{row.anchor}){mine}", verdict, in_cell(row.row.measured), in_cell(row.row.paper)
+    says = in_cell(row.row.says) if target is None else f"[{in_cell(row.row.says)}]({target}#{row.anchor})"
+    return f"{says}{mine}", verdict, in_cell(row.row.measured), in_cell(row.row.paper)
 
 
 def _own(rows: Iterable[ClaimRow]) -> list[str]:
@@ -136,14 +140,14 @@ def _rate(rate: float | None) -> str:
 
 def readme_block(contents: Contents) -> str:
     """The README's results: the answer, its picture and the table of claims."""
-    parts = _answer(contents)
+    parts = answer_paragraphs(contents)
     if contents.answer:
         parts.append(
             '<picture><source media="(max-width: 600px)" srcset="results/report/table1_narrow.svg">'
             '<img src="results/report/table1.svg" alt="test accuracy against epochs, and learning rates below" width="100%">'
             "</picture>"
         )
-    return "\n\n".join([*parts, *_claims(claim_table(contents.verdicts), "results/report/summary.md")])
+    return "\n\n".join([*parts, *claims_in_short(claim_table(contents.verdicts), "results/report/summary.md")])
 
 
 def _paper_runs(runs: Iterable[Run], verdicts: Sequence[Verdict], conf: Path) -> list[str]:

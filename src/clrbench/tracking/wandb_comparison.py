@@ -1,40 +1,26 @@
-"""The comparison of runs on W&B, as code: a workspace for each section of the report, and a W&B report with the verdicts.
+"""The comparison of runs on W&B, as code: a workspace for each section of the page, and a W&B report with the page's answer.
 
-Each is saved under a name of its own, by which it is found and updated the next time; what was changed in it by hand is then
-lost. What is drawn are the runs that W&B has; the records below results/ say which sections there are, and by what to group.
+Each has a name of its own: saving it again finds and updates it, and loses what was changed in it by hand. The charts draw the
+runs that W&B has; the records below results/ decide which sections there are, how they are grouped, and what the answer says.
 """
 
 import hashlib
-import math
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib import import_module
+from dataclasses import dataclass, replace
 from typing import Any
 
-import polars as pl
-
 from clrbench import unofficial
-from clrbench.analysis.relations import NOT_RUN
-from clrbench.analysis.targets import iterations_to_target
-from clrbench.analysis.verdicts import Verdict
+from clrbench.analysis.answer import Answer
 from clrbench.errors import ClrbenchError
-from clrbench.report.contents import Contents, Section, origin
-from clrbench.report.tables import to_markdown
+from clrbench.report.claim_table import claim_table
+from clrbench.report.contents import Contents, Section
+from clrbench.report.summary import answer_paragraphs, claims_in_short
 from clrbench.runs import OWN
 from clrbench.tracking import wandb as mirror
-from clrbench.tracking.judgement import PICTURE
 from clrbench.tracking.sync import check_account
 from clrbench.tracking.wandb_environment import be_patient
-
-# How many targets have a chart, the highest ones, and how many runs a chart shows: by default W&B shows ten.
-SHOWN_TARGETS, SHOWN_RUNS = 3, 100
-# On W&B, the policy of a run is its job type.
-POLICY = "JobType"
-ABOUT = (
-    "A claim of the paper *holds* or *fails* by paired differences over seeds, else it is *inconclusive*, or *not run*. "
-    "Shipped records count for the verdicts, but are not among the runs below."
-)
+from clrbench.tracking.wandb_panels import SHOWN_RUNS, WIDE, curves_of, filter_of, outcomes_of, reports, workspaces
 
 
 @dataclass(frozen=True)
@@ -53,28 +39,35 @@ class Saved:
     url: str
 
 
-def selected(contents: Contents, experiment: str | None) -> tuple[list[Section], list[Verdict]]:
-    """A user's own sections, and the verdicts, of all experiments or one. Raises ClrbenchError where no such run has ended."""
+def selected(contents: Contents, experiment: str | None) -> Contents:
+    """The contents with a user's own sections alone, of all experiments or one.
+
+    Raises ClrbenchError where no such run has ended.
+    """
     sections = [section for section in contents.sections if section.source == OWN and experiment in (None, section.experiment)]
     if not sections:
         where = f" in the experiment {experiment}" if experiment else ""
         raise ClrbenchError(f"no run of your own has ended{where}: `make sweep EXPERIMENT={experiment or 'quick'}` first")
-    return sections, [verdict for verdict in contents.verdicts if experiment in (None, verdict.experiment)]
+    verdicts = [verdict for verdict in contents.verdicts if experiment in (None, verdict.experiment)]
+    answer = contents.answer
+    if answer and experiment not in (None, answer.compared.treatment.experiment):
+        answer = None
+    return replace(contents, answer=answer, sections=sections, verdicts=verdicts)
 
 
-def save(project: str, entity: str | None, title: str, sections: Sequence[Section], verdicts: Sequence[Verdict]) -> list[Saved]:
-    """Save a workspace for each of `sections`, and the report with this title, in `project` of `entity` or of the account.
+def save(project: str, entity: str | None, title: str, contents: Contents) -> list[Saved]:
+    """Save a workspace for each section, and the report with this title, in `project` of `entity` or of the account.
 
     Saving the same again updates them. Raises ClrbenchError, within seconds, where there is no key, no such project, or a
     server that does not take them.
     """
     be_patient()
-    _workspaces()
+    workspaces()
     check_account()
     try:
         to, report_id = _look_up(project, entity, title)
-        saved = [_save_workspace(section, to) for section in sections]
-        return [*saved, _save_report(title, sections, verdicts, to, report_id)]
+        saved = [_save_workspace(section, to) for section in contents.sections]
+        return [*saved, _save_report(title, contents, to, report_id)]
     except ClrbenchError:
         raise
     except Exception as error:
@@ -114,26 +107,26 @@ def _address(section: Section) -> str:
 def _known_workspace(to: Destination, name: str) -> Any:
     """The workspace that was saved with this name before, else None."""
     try:
-        return _workspaces().Workspace.from_url(f"https://wandb.ai/{to.entity}/{to.project}?nw={name}")
+        return workspaces().Workspace.from_url(f"https://wandb.ai/{to.entity}/{to.project}?nw={name}")
     except ValueError as error:
         if "not found" not in str(error):
             raise
         return None
 
 
-def _save_report(
-    title: str, sections: Sequence[Section], verdicts: Sequence[Verdict], to: Destination, report_id: str
-) -> Saved:
-    made = report(title, sections, verdicts, to)
+def _save_report(title: str, contents: Contents, to: Destination, report_id: str) -> Saved:
+    made = report(title, contents, to)
     made.id = report_id
     made.save()
     return Saved(f"report {title}", made.url)
 
 
 def workspace(section: Section, to: Destination) -> Any:
-    """The comparison of a section's runs."""
-    ws, wr = _workspaces(), _reports()
-    parts = {"curves": _curves(section), "outcomes": _outcomes(section), "runs": [wr.RunComparer(diff_only="split")]}
+    """The comparison of a section's runs: accuracy with the rate below it, then the outcomes side by side."""
+    ws, wr = workspaces(), reports()
+    outcomes = outcomes_of(section)
+    parts = [("curves", curves_of(section), 1), ("outcomes", outcomes, len(outcomes))]
+    parts += [("runs", [wr.RunComparer(diff_only="split")], 1)]
     return ws.Workspace(
         entity=to.entity,
         project=to.project,
@@ -143,134 +136,77 @@ def workspace(section: Section, to: Destination) -> Any:
                 name=name,
                 panels=panels,
                 is_open=True,
-                layout_settings=ws.SectionLayoutSettings(columns=len(panels), rows=1),
+                layout_settings=ws.SectionLayoutSettings(columns=columns, rows=len(panels) // columns),
             )
-            for name, panels in parts.items()
+            for name, panels, columns in parts
         ],
         settings=ws.WorkspaceSettings(x_axis="iteration", max_runs=SHOWN_RUNS),
         runset_settings=ws.RunsetSettings(
-            filters=_filter(section), pinned_columns=["run:displayName", "run:jobType", f"summary:{mirror.FINAL}"]
+            filters=filter_of(section), pinned_columns=["run:displayName", "run:jobType", f"summary:{mirror.FINAL}"]
         ),
     )
 
 
-def report(title: str, sections: Sequence[Section], verdicts: Sequence[Verdict], to: Destination) -> Any:
-    """The verdicts, and below them the curves and outcomes of each section."""
-    wr = _reports()
-    blocks: list[Any] = [wr.MarkdownBlock(f"{ABOUT}\n\n{verdict_table(verdicts)}")]
-    for section in sections:
-        panels = [*_curves(section), *_outcomes(section)]
-        blocks += [wr.H2(section.name), wr.PanelGrid(runsets=[_runset(section, to)], panels=panels)]
+def report(title: str, contents: Contents, to: Destination) -> Any:
+    """The page's answer, its figure, its table of claims, and below them the charts of each section."""
+    wr = reports()
+    figure = _figure(contents)
+    blocks: list[Any] = []
+    if contents.answer:
+        blocks.append(_markdown([*answer_paragraphs(contents), _basis(contents.answer, figure)]))
+    if figure:
+        blocks.append(_grid(figure, to, curves_of(figure)))
+    if claims := claims_in_short(claim_table(contents.verdicts), None):
+        blocks.append(_markdown(claims))
+    for section in contents.sections:
+        panels = [*([] if section is figure else curves_of(section)), *outcomes_of(section)]
+        blocks += [wr.H2(f"{section.title} ({section.name})"), _grid(section, to, panels)]
     return wr.Report(project=to.project, entity=to.entity, title=title, blocks=blocks, width="fluid")
 
 
-def verdict_table(verdicts: Sequence[Verdict]) -> str:
-    """Markdown: a row a verdict, those that runs have settled or left open first, every text in it escaped."""
-    columns = ("claim", "says", "verdict", "why", "runs of", "whose")
-    rows = [
-        (verdict.claim.id, verdict.claim.says, verdict.verdict, verdict.reason, verdict.experiment, origin(verdict.source))
-        for verdict in sorted(verdicts, key=lambda verdict: verdict.verdict == NOT_RUN)
-    ]
-    return to_markdown(pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String), orient="row"))
-
-
-def _curves(section: Section) -> list[Any]:
-    """Accuracy and rate: a line a group, with a band from the least to the greatest of its runs."""
-    wr = _reports()
-    key, name = _grouping(section)
-    band: dict[str, Any] = {
-        "groupby": key,
-        "groupby_aggfunc": "mean",
-        "groupby_rangefunc": "minmax",
-        "max_runs_to_show": SHOWN_RUNS,
-    }
-    return [
-        wr.LinePlot(title=f"test accuracy by {name}", x="epoch", y=["test_accuracy"], title_y="percent", **band),
-        wr.LinePlot(title=f"learning rate by {name}", x="iteration", y=["lr"], **band),
-    ]
-
-
-def _outcomes(section: Section) -> list[Any]:
-    """Final accuracy, a bar a group; iterations to each of the highest targets, a bar a run. Of range tests, their pictures.
-
-    The iterations are not grouped, for a mean over the runs that get there would hide those that never do.
-    """
-    wr = _reports()
-    if section.range_tests:
-        return [wr.MediaBrowser(title="bounds, and why", media_keys=[PICTURE], num_columns=1)]
-    key, name = _grouping(section)
-    final = wr.BarPlot(
-        title=f"final test accuracy by {name}",
-        metrics=[mirror.FINAL],
-        title_x="percent",
-        groupby=key,
-        groupby_aggfunc="mean",
-        groupby_rangefunc="minmax",
-        max_runs_to_show=SHOWN_RUNS,
-        max_bars_to_show=SHOWN_RUNS,
+def _figure(contents: Contents) -> Section | None:
+    """The section whose curves are the answer's figure; None where you have no runs of it."""
+    if contents.answer is None:
+        return None
+    arm = contents.answer.compared.treatment
+    alike = (
+        section
+        for section in contents.sections
+        if (section.experiment, section.data, section.model) == (arm.experiment, *arm.task)
     )
-    return [final] + [
-        wr.BarPlot(
-            title=f"iterations to {target}% (no bar: not reached)",
-            metrics=[mirror.target_key(target)],
-            max_runs_to_show=SHOWN_RUNS,
-            max_bars_to_show=SHOWN_RUNS,
-        )
-        for target in _targets(section)
-    ]
+    return next(alike, None)
 
 
-def _targets(section: Section) -> list[int]:
-    """The highest targets that a run of the section reaches."""
-    courses = [run.course for arm in section.arms for run in arm.finished]
-    reached = [
-        target for target in mirror.TARGETS if any(math.isfinite(iterations_to_target(course, target)) for course in courses)
-    ]
-    return reached[-SHOWN_TARGETS:]
+def _basis(answer: Answer, figure: Section | None) -> str:
+    """Whose runs the answer and its figure are made of."""
+    source = answer.compared.treatment.source
+    records = "your own runs" if source == OWN else "the records that ship with clrbench"
+    drawn = "The charts draw your own runs." if figure else "You have no runs of it on W&B; `make report` draws its figure."
+    return f"The answer is computed from {records}. {drawn}"
 
 
-def _grouping(section: Section) -> tuple[Any, str]:
-    """What makes a group, and its name: the arm's; where arms share one, the setting that tells the most of them apart."""
-    wr = _reports()
-    if len({arm.name for arm in section.arms}) == len(section.arms):
-        return wr.Metric(POLICY), "policy"
-    settings = sorted({key for arm in section.arms for key in arm.differences})
-    key = max(settings, key=lambda key: len({repr(arm.differences.get(key)) for arm in section.arms}))
-    return wr.Config(key), key
+def _markdown(paragraphs: Sequence[str]) -> Any:
+    return reports().MarkdownBlock("\n\n".join(paragraphs))
+
+
+def _grid(section: Section, to: Destination, panels: Sequence[Any]) -> Any:
+    """The panels row by row; the client itself lets some of them overlap."""
+    wr = reports()
+    x = y = below = 0
+    for panel in panels:
+        width, height = panel.layout.w, panel.layout.h
+        if x + width > WIDE:
+            x, y = 0, below
+        panel.layout = wr.Layout(x=x, y=y, w=width, h=height)
+        x, below = x + width, max(below, y + height)
+    return wr.PanelGrid(runsets=[_runset(section, to)], panels=list(panels))
 
 
 def _runset(section: Section, to: Destination) -> Any:
-    wr = _reports()
-    return wr.Runset(entity=to.entity, project=to.project, name=section.name, filters=_filter(section))
-
-
-def _filter(section: Section) -> str:
-    """Which runs of the project belong to the section, in W&B's language."""
-    tags = " and ".join(f"Metric('Tags') in [{_literal(tag)}]" for tag in (section.data, section.model))
-    return f"Metric('Group') == {_literal(section.experiment)} and {tags}"
-
-
-def _literal(text: str) -> str:
-    """Text for a filter. The client takes = and < for operators even within quotes, and leaves quotes as they are."""
-    return "'" + "".join(sign if sign.isalnum() else f"\\U{ord(sign):08x}" for sign in text) + "'"
+    wr = reports()
+    return wr.Runset(entity=to.entity, project=to.project, name=section.name, filters=filter_of(section))
 
 
 def _without_symbols(name: str) -> str:
     """The name of a workspace must not have any: neither emoji nor currencies nor + and =."""
     return "".join("-" if unicodedata.category(sign).startswith("S") else sign for sign in name)
-
-
-def _workspaces() -> Any:
-    return _client("workspaces")
-
-
-def _reports() -> Any:
-    return _client("reports.v2")
-
-
-def _client(name: str) -> Any:
-    """A module of W&B's package for views. Raises ClrbenchError where that is not installed."""
-    try:
-        return import_module(f"wandb_workspaces.{name}")
-    except ModuleNotFoundError:
-        raise ClrbenchError("wandb-workspaces is not installed: pip install 'clrbench[workspaces]'") from None
