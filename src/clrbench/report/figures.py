@@ -125,11 +125,10 @@ def answer_drawings(found: Compared, anchor: str) -> list[Drawing]:
     names = {arm.label: arm.name for arm in found.best_first}
     shared = {"arms": arms, "names": names, "focus": focus, "sync": "answer"}
     whole = {"of": f"{anchor}-accuracy", **shared, "paper": paper, "span": list(span(found))}
-    drawings = [Drawing("answer-accuracy", ACCURACY, whole)]
     # The policies of somebody else's code have no rates to draw.
-    if any(arm.runs[0].schedule for arm in found.best_first):
-        drawings.append(Drawing("answer-rate", RATE, {"of": f"{anchor}-rate", **shared}))
-    return drawings
+    has_rates = any(arm.runs[0].schedule for arm in found.best_first)
+    rates = [Drawing("answer-rate", RATE, {"of": f"{anchor}-rate", **shared})] if has_rates else []
+    return [Drawing("answer-accuracy", ACCURACY, {**whole, "shares_x": has_rates}), *rates]
 
 
 def _drawing(name: str, kind: Kind, curves: Mapping[str, pl.DataFrame], colours: Mapping[str, str], **more: Any) -> Drawing:

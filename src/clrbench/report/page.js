@@ -1,7 +1,6 @@
 "use strict";
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const DASHES = [[], [8, 4], [2, 3], [8, 3, 2, 3]];
-const PAPER_WIDTH = 680; // pixels of a printed page between its margins
 const screenIsDark = matchMedia("(prefers-color-scheme: dark)");
 let printing = false;
 const ground = () => (screenIsDark.matches && !printing ? 1 : 0);
@@ -64,13 +63,13 @@ function options(plot, figure, curves, tables) {
   const axis = { stroke: ink(), grid: { stroke: "rgba(128,128,128,.25)", width: 1 }, ticks: { stroke: "rgba(128,128,128,.25)" }, font: "13px system-ui, sans-serif", labelFont: "13px system-ui, sans-serif", labelSize: 24 };
   const size = figure.sync ? 70 : (_, labels) => 22 + 8 * Math.max(2, ...(labels ?? []).map((label) => String(label ?? "").length));
   return {
-    width: printing ? PAPER_WIDTH : plot.clientWidth,
+    width: plot.clientWidth,
     height: plot.clientHeight,
     series,
     bands,
     legend: { show: false },
     scales: { x: scale(logX, null, figure.x === "epoch" ? 0 : Infinity, 0), y: scale(logY, figure.span, Infinity, 0.05) },
-    axes: [{ ...axis, label: figure.labels[0] }, { ...axis, label: figure.labels[1], size }],
+    axes: [{ ...axis, label: figure.shares_x ? undefined : figure.labels[0] }, { ...axis, label: figure.labels[1], size }],
     cursor: { y: false, drag: { x: true, y: false }, points: { show: false }, sync: figure.sync ? { key: figure.sync } : undefined },
     hooks: { setCursor: [(chart) => readOut(plot, figure, curves, chart)], draw: [(chart) => drawMarks(chart, figure, curves)] },
   };
@@ -206,16 +205,14 @@ document.getElementById("filter").addEventListener("input", ({ target }) => {
   document.getElementById("found").textContent = words.length ? `${left} of ${filtered.length}` : "";
 });
 
-// On paper everything is wanted, in black on white and as wide as the sheet.
-let unfolded = [];
+// On paper: black on white and as wide as the sheet. What is folded stays folded.
 addEventListener("beforeprint", () => {
   printing = true;
-  unfolded = [...document.querySelectorAll("details.print:not([open])")];
-  for (const details of unfolded) details.open = true;
+  document.documentElement.classList.add("printing");
   plots.forEach(draw);
 });
 addEventListener("afterprint", () => {
   printing = false;
-  for (const details of unfolded) details.open = false;
+  document.documentElement.classList.remove("printing");
   redraw();
 });
