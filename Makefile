@@ -14,7 +14,7 @@ DATA ?= digits
 MODEL ?= small_cnn
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep plan range-test report verify ship advise dashboard wandb sync publish pictures test check lowest lint format bench clean
+.PHONY: help setup sweep plan range-test report verify ship advise dashboard wandb sync publish pictures screenshots test check lowest lint format bench clean
 
 help:  ## list the commands
 	@echo "make COMMAND, where COMMAND is one of"
@@ -66,6 +66,9 @@ publish: $(READY)  ## copy an experiment's finished records to results/evidence 
 
 pictures: $(READY)  ## draw the policies, docs/policies/*.svg
 	@$(BIN)/python scripts/draw_policies.py
+
+screenshots: $(READY)  ## for maintainers: take the README's pictures of the page and of the dashboard
+	@$(BIN)/python scripts/screenshots.py
 
 bench: $(READY) $(PEERS)  ## measure speed here, beside others' ways: half an hour of an idle machine   [PART=step|peers] [TO=outputs/bench]
 	@PYTHONPATH=scripts $(BIN)/python -m bench $(PART) $(if $(TO),--to $(TO))

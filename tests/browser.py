@@ -1,30 +1,15 @@
-"""Debian's Chromium, as tests drive it."""
+"""Chromium, as tests drive it."""
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
+from screenshots import CHROMIUM, browser
+
+__all__ = ["Visit", "browser", "needs_browser"]
+
 PATIENCE = 300_000.0  # milliseconds: a machine that is busy with other work proves nothing about a page
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-# Chromium itself asks hosts on the network for updates unless it is told not to.
-QUIET = ["--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (Debian's package chromium)")
-
-
-@contextmanager
-def browser() -> Iterator[Any]:
-    """A browser; without a sandbox, which a container's root cannot have."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *QUIET])
-        try:
-            yield opened
-        finally:
-            opened.close()
 
 
 class Visit:

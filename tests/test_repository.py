@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from PIL import Image
+
+from screenshots import SCREEN
 
 LARGEST = 2_000_000  # bytes
+LARGEST_SCREENSHOT = 200_000
 
 
 def test_no_file_in_the_repository_is_above_2_megabytes() -> None:
@@ -18,6 +22,14 @@ def test_no_file_in_the_repository_is_above_2_megabytes() -> None:
     files = [ROOT / name for name in listed.stdout.split("\0") if name]
     assert files
     assert [path.name for path in files if path.is_file() and path.stat().st_size > LARGEST] == []
+
+
+def test_the_readmes_screenshots_are_below_200_kb_and_as_large_as_the_script_takes_them() -> None:
+    pictures = sorted((ROOT / "docs" / "screenshots").iterdir())
+    assert [path.name for path in pictures] == ["page.webp", "trackio.webp"]
+    for path in pictures:
+        assert path.stat().st_size < LARGEST_SCREENSHOT
+        assert Image.open(path).size == (SCREEN["width"], SCREEN["height"])
 
 
 # Which way imports go
