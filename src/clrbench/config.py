@@ -174,11 +174,12 @@ def config_dirs(hydra: Any) -> list[str]:
 
 
 def register() -> None:
-    """Tell Hydra both forms, under the names by which conf/config.yaml takes them, and what ${middle:A,B} is."""
+    """Tell Hydra both forms, by the names in conf/config.yaml; ${middle:A,B}; and ${unless:A,B}: B, null where A is given."""
     forms = ConfigStore.instance()
     forms.store(name="schema", node=Config)
     forms.store(group="hydra/sweeper", name="cells", node=CellSweeper)
     OmegaConf.register_new_resolver("middle", lambda one, other: (one + other) / 2, replace=True)
+    OmegaConf.register_new_resolver("unless", lambda given, usual: usual if given is None else None, replace=True)
 
 
 def checked(composed: DictConfig) -> Config:

@@ -21,6 +21,7 @@ from clrbench.settings import (
     Iterations,
     Length,
     OptionalLength,
+    OptionalShare,
     Rate,
     Rates,
     Schedule,
@@ -113,26 +114,62 @@ def triangular2(
     return _cycle(base_lr, max_lr, cycles, window, amplitude=0.5 ** np.floor(cycles))
 
 
-@declares(check=_above("base_lr"), cycle_ends=every_cycle)
+def _one_decline(**settings: Any) -> None:
+    gamma, decline = settings.get("gamma"), settings.get("decline")
+    if (gamma is None) == (decline is None):
+        raise ValueError(
+            f"gamma={gamma} and decline={decline}: give one of them: gamma, what each iteration leaves of the rate, or "
+            "decline, what is left of it after `iterations`"
+        )
+    if gamma is None and settings.get("iterations") is None:
+        raise ValueError(f"decline={decline} lacks iterations, after which so much is left: the budget")
+
+
+def _range_check(**settings: Any) -> None:
+    _above("base_lr")(**settings)
+    _one_decline(**settings)
+
+
+def _vain_gamma(budget: float, gamma: float | None = None, **_: Any) -> str | None:
+    left = 1 if gamma is None else gamma**budget
+    does = "nothing" if left > 0.9 else "everything" if left < 1e-4 else None
+    if gamma is None or gamma == 1 or does is None:
+        return None
+    return (
+        f"gamma={gamma:g} does next to {does}: it leaves {100 * left:.2g}% of the rate after {budget:,.0f} iterations; "
+        "decline, in the place of gamma, is the share that shall be left there"
+    )
+
+
+def _left(iteration: ArrayLike, gamma: Any, decline: Any, iterations: Any) -> Rates:
+    """The share of the rate that is left: gamma^iteration, or `decline` after `iterations`."""
+    base, length = (gamma, 1) if gamma is not None else (decline, iterations)
+    return np.asarray(base ** (np.asarray(iteration, float) / length), float)
+
+
+@declares(check=_range_check, cycle_ends=every_cycle, warning=_vain_gamma)
 def exp_range(
     iteration: ArrayLike,
     base_lr: Rate,
     max_lr: Rate,
     step_size: Length,
-    gamma: Share,
+    gamma: OptionalShare = None,
     decays: Annotated[str, one_of(DECAYING)] = "bounds",
     window: Window = "triangular",
     step_size_down: OptionalLength = None,
+    decline: OptionalShare = None,
+    iterations: OptionalLength = None,
 ) -> Rates:
-    """Cycles that decline by gamma^iteration (section 3.1). step_size_down: see `triangular`.
+    """Cycles that decline by gamma^iteration (section 3.1), or to the share `decline` after `iterations`.
 
     decays: `bounds` lets each bound decline, the paper's words; `amplitude` keeps base_lr, as bckenstler/CLR and torch do.
+    step_size_down: see `triangular`.
     """
-    decline = gamma ** np.asarray(iteration, float)
+    left = _left(iteration, gamma, decline, iterations)
     cycles = _cycles(iteration, step_size, step_size_down)
     if decays == "bounds":
-        return decline * _cycle(base_lr, max_lr, cycles, window)
-    return _cycle(base_lr, max_lr, cycles, window, amplitude=decline)
+        return left * _cycle(base_lr, max_lr, cycles, window)
+    return _cycle(base_lr, max_lr, cycles, window, amplitude=left)
 
 
 def fixed(iteration: ArrayLike, base_lr: Rate) -> Rates:
@@ -156,9 +193,16 @@ def step(iteration: ArrayLike, base_lr: Rate, drops: Iterations, factor: Share =
     return dropping(iteration, partial(fixed, base_lr=base_lr), drops, factor)
 
 
-def exp(iteration: ArrayLike, base_lr: Rate, gamma: Share) -> Rates:
-    """base_lr * gamma^iteration (section 4.1.1)."""
-    return base_lr * gamma ** np.asarray(iteration, float)
+@declares(check=_one_decline, warning=_vain_gamma)
+def exp(
+    iteration: ArrayLike,
+    base_lr: Rate,
+    gamma: OptionalShare = None,
+    decline: OptionalShare = None,
+    iterations: OptionalLength = None,
+) -> Rates:
+    """base_lr * gamma^iteration (section 4.1.1); or an exponential decline to the share `decline` after `iterations`."""
+    return base_lr * _left(iteration, gamma, decline, iterations)
 
 
 @declares(check=_above("base_lr"))

@@ -91,8 +91,8 @@ class Planner:
         config = checked(with_measured_bounds(composed, self._find_bounds, self._say_once))
         check_policy(config)
         spec = resolve(config, self._load(json.dumps(dataclasses.asdict(config.data), sort_keys=True)))
-        if spec.warning:
-            self._say_once(spec.warning)
+        for line in spec.warnings:
+            self._say_once(line)
         if not is_of_seed:
             self._specs[others] = spec
         return spec
