@@ -26,6 +26,11 @@ EXAMPLES = {
     "cosine": {"max_lr": 0.006, "iterations": 500},
     "cosine_restarts": {"max_lr": 0.006, "first_cycle": 30, "cycle_factor": 2},
     "ramp": {"max_lr": 0.02, "iterations": 4000},
+    "linear": {"max_lr": 0.006, "iterations": 500},
+    "rex": {"max_lr": 0.006, "iterations": 500},
+    "wsd": {"max_lr": 0.006, "iterations": 500},
+    "inverse_sqrt": {"max_lr": 0.006, "warmup": 100},
+    "multiplicative": {"max_lr": 0.006, "first_cycle": 30},
 }
 
 bounds = st.tuples(st.floats(0, 1), st.floats(1e-3, 1)).map(lambda pair: {"base_lr": pair[0], "max_lr": pair[0] + pair[1]})
@@ -50,7 +55,12 @@ def dropping(schedule, drops=(32000, 48000), **settings):
 
 
 def example(policy):
-    nested = {"staged": staged, "dropping": lambda: dropping(named("triangular", **CYCLES))}
+    cycles = named("triangular", **CYCLES)
+    nested = {
+        "staged": staged,
+        "dropping": lambda: dropping(cycles),
+        "warmup": lambda: named("warmup", schedule=cycles, warmup=100),
+    }
     return nested[policy]() if policy in nested else named(policy, **EXAMPLES[policy])
 
 

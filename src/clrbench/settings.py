@@ -96,12 +96,25 @@ OptionalLength = Annotated[float | None, _optional(_LENGTH)]
 Share = Annotated[float, _SHARE]
 OptionalShare = Annotated[float | None, _optional(_SHARE)]
 InnerShare = Annotated[float, _number("above 0 and below 1", lambda value: 0 < value < 1)]
+Floor = Annotated[float, _number("at least 0 and at most 1", lambda value: 0 <= value <= 1)]
 Factor = Annotated[float, _number("at least 1", lambda value: value >= 1)]
 Iterations = Annotated[Sequence[float], Kind("a list of iterations of at least 0", _are_iterations)]
 Inner = Annotated[Callable[..., Any], Kind("a policy with its settings", callable)]
 Stages = Annotated[
     Sequence[Mapping[str, Any]], Kind("a list of mappings with `start`, ascending from 0, and `schedule`", _are_stages)
 ]
+
+
+def above(lower: str) -> Callable[..., None]:
+    """The check that max_lr is above the setting `lower`."""
+
+    def check(**settings: Any) -> None:
+        if lower in settings and not settings["max_lr"] > settings[lower]:
+            raise ValueError(
+                f"max_lr={settings['max_lr']} is not above {lower}={settings[lower]}: raise max_lr or lower {lower}"
+            )
+
+    return check
 
 
 def declares(

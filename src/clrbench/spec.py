@@ -145,11 +145,11 @@ class RunSpec:
 
 
 def _given(policy: Any) -> Any:
-    """A policy's settings without those of the suite's own that are null: they came later than runs that have none of them."""
+    """A policy's settings; of the suite's own policies without nulls, which came later than runs without them, and names."""
     if not isinstance(policy, dict):
         return [_given(item) for item in policy] if isinstance(policy, list) else policy
     is_own = policy.get(TARGET) in PUBLIC_NAMES
-    return {key: _given(value) for key, value in policy.items() if not (is_own and value is None)}
+    return {key: _given(value) for key, value in policy.items() if not (is_own and (value is None or key == "name"))}
 
 
 def _validates(config: Config) -> bool:
