@@ -25,6 +25,7 @@ PUBLIC_NAMES = {
     "clrbench.models.resnet.ResNet": "resnet",
     "clrbench.models.resnet.StochasticDepth": "stochastic_depth",
     "clrbench.optim.CaffeSGD": "caffe_sgd",
+    "clrbench.optim.schedule_free": "schedule_free",
 }
 TARGET = "_target_"
 

@@ -72,6 +72,8 @@ class RunSpec:
             **({"compile": True} if config.trainer.compile else {}),
             **({} if config.scale == 1 else {"scale": config.scale}),
             **({} if is_each_epoch else {"evaluate_every": self._evaluate_every}),
+            **({"averages": sorted(set(config.averages))} if config.averages else {}),
+            **({"ema_epochs": config.ema_epochs} if "ema" in config.averages and config.ema_epochs != 1 else {}),
             **({} if config.version is None else {"version": config.version}),
         }
 

@@ -29,11 +29,12 @@ from clrbench.training import processes
 from clrbench.training.build import build
 from clrbench.training.console import Console, ProgressNote
 from clrbench.training.devices import ComputePlace, strategy
-from clrbench.training.evaluation import METRIC, evaluate
-from clrbench.training.feed import evaluation_batches, stream
+from clrbench.training.evaluation import METRIC
+from clrbench.training.feed import stream
 from clrbench.training.mirror import Mirror, Mirrors, NoMirror
 from clrbench.training.module import Classifier
-from clrbench.training.recorder import OnEvaluation, Recorder
+from clrbench.training.observers import observers
+from clrbench.training.recorder import Recorder
 from clrbench.unofficial import no_profiler
 
 _DEFAULT_THREADS = torch.get_num_threads()
@@ -161,9 +162,9 @@ def _follow(run: RunFolders, console: Console) -> None:
     set_threads(run.spec)
     module = build(run.spec)
     start = _resumable_iteration(run.checkpoint)
-    recorder = _recorder(run, module, lambda rows, *, flush: None)
+    observing = observers(run.spec, module, run.checkpoint, lambda rows, *, flush: None)
     with quiet():
-        _train(run, module, start, [CyclicLR(run.spec.schedule), recorder])
+        _train(run, module, start, [CyclicLR(run.spec.schedule), *observing])
 
 
 def _carry_out(run: RunFolders, lock: RunLock, console: Console, overrides: Sequence[str], mirrors: Mirrors) -> Result:
@@ -200,11 +201,11 @@ def _resumable_iteration(checkpoint: Path) -> int:
 
 def _fit(run: RunFolders, lock: RunLock, module: Classifier, start: int, mirror: Mirror, console: Console) -> Result:
     on_evaluation = partial(_on_evaluation, run, lock, mirror)
-    recorder = _recorder(run, module, on_evaluation)
+    modes, averages, recorder = observers(run.spec, module, run.checkpoint, on_evaluation)
     progress = [console.progress(start, run.spec.iterations), ProgressNote(run.progress)]
     try:
         with quiet():
-            _train(run, module, start, [CyclicLR(run.spec.schedule), recorder, *progress])
+            _train(run, module, start, [CyclicLR(run.spec.schedule), modes, averages, recorder, *progress])
     except HeldElsewhereError:
         raise
     except SystemExit:
@@ -216,6 +217,8 @@ def _fit(run: RunFolders, lock: RunLock, module: Classifier, start: int, mirror:
         run.log.write_text(traceback.format_exc())
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         return _result(run, recorder, store.FAILED, f"{reason} (traceback in {run.log})")
+    if run.spec.config.averages:
+        console.say(averages.cost)
     # Once more, for a run that was killed behind its last checkpoint.
     on_evaluation(recorder.rows, flush=True)
     if recorder.diverged:
@@ -232,19 +235,6 @@ def _train(run: RunFolders, module: Classifier, start: int, callbacks: list[pl.C
         module.net.compile()
     checkpoint = run.checkpoint if start else None
     trainer(run.spec, module, callbacks).fit(module, stream(run.spec, start), ckpt_path=checkpoint, weights_only=True)
-
-
-def _recorder(run: RunFolders, module: Classifier, on_evaluation: OnEvaluation) -> Recorder:
-    spec = run.spec
-    return Recorder(
-        points=spec.evaluation_points,
-        iterations_per_epoch=spec.iterations_per_epoch,
-        rate=lambda iteration: float(spec.schedule(iteration)),
-        evaluate=partial(evaluate, module, evaluation_batches(spec), spec.data.images.classes),
-        on_evaluation=on_evaluation,
-        checkpoint=run.checkpoint,
-        loss_limit=spec.config.trainer.loss_limit,
-    )
 
 
 def _on_evaluation(run: RunFolders, lock: RunLock, mirror: Mirror, rows: list[Evaluation], *, flush: bool) -> None:
