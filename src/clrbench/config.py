@@ -167,11 +167,15 @@ class Config:
 
 @dataclass
 class CellSweeper:
-    """The form of hydra.sweeper; params: what is swept; plan_only: list the runs with their state, and start nothing."""
+    """The form of hydra.sweeper; params: what is swept; plan_only: list the runs with their state, and start nothing.
+
+    branch: runs of several budgets that begin alike, as policy=wsd, train once what they have in common.
+    """
 
     _target_: str = "hydra_plugins.clrbench_cells._sweeper.CellSweeper"
     params: dict[str, str] = field(default_factory=dict)
     plan_only: bool = False
+    branch: bool = False
 
 
 def config_dirs(hydra: Any) -> list[str]:

@@ -1,8 +1,7 @@
 """One run, from its configuration to its record."""
 
-import contextlib
+import dataclasses
 import os
-import pickle
 import signal
 import traceback
 from collections.abc import Sequence
@@ -27,6 +26,7 @@ from clrbench.spec import RunSpec, resolve
 from clrbench.store import CHECKPOINT, PROGRESS, Evaluation, Record, Result
 from clrbench.training import processes
 from clrbench.training.build import build
+from clrbench.training.checkpoints import leave_checkpoint, resumable_iteration
 from clrbench.training.console import Console, ProgressNote
 from clrbench.training.devices import ComputePlace, strategy
 from clrbench.training.evaluation import METRIC
@@ -49,6 +49,7 @@ class RunFolders:
     work: Path
     # Taken at the start: the checkout may have moved on when a long run ends.
     environment: dict[str, Any]
+    branches: Sequence[tuple[int, str]] = ()
 
     @classmethod
     def of(cls, spec: RunSpec) -> "RunFolders":
@@ -93,16 +94,19 @@ def train(
     overrides: Sequence[str] = (),
     planned: str | None = None,
     mirrors: Mirrors | None = None,
+    branches: Sequence[tuple[int, str]] = (),
 ) -> tuple[Result, Record]:
     """Carry out the run that `config` describes, or return its record if it was carried out before.
 
     overrides: what was typed to compose `config`, for the record. planned: the id that the run was planned with.
     mirrors: who else is shown the run.
+    branches: (iteration, working folder) of other runs, which begin like this one up to there: they get its checkpoint.
 
     An interrupted run goes on from its last evaluation. Raises ClrbenchError for what cannot be run, before anything is
     written; an error in the midst of training is recorded as `failed`, with its traceback in the run's log.
     """
-    run, mirrors = RunFolders.of(_resolved(config, console, planned)), mirrors or NoMirror()
+    run = dataclasses.replace(RunFolders.of(_resolved(config, console, planned)), branches=branches)
+    mirrors = mirrors or NoMirror()
     result = run.ended()
     if result is not None:
         mirrors.found_ended(run.record, result, config.tracking, run.work, console.say)
@@ -161,7 +165,7 @@ def _one_of_several(config: Config, silent: bool, overrides: Sequence[str], plan
 def _follow(run: RunFolders, console: Console) -> None:
     set_threads(run.spec)
     module = build(run.spec)
-    start = _resumable_iteration(run.checkpoint)
+    start = resumable_iteration(run.checkpoint)
     observing = observers(run.spec, module, run.checkpoint, lambda rows, *, flush: None)
     with quiet():
         _train(run, module, start, [CyclicLR(run.spec.schedule), *observing])
@@ -170,7 +174,7 @@ def _follow(run: RunFolders, console: Console) -> None:
 def _carry_out(run: RunFolders, lock: RunLock, console: Console, overrides: Sequence[str], mirrors: Mirrors) -> Result:
     set_threads(run.spec)
     module = build(run.spec)
-    start = _resumable_iteration(run.checkpoint)
+    start = resumable_iteration(run.checkpoint)
     if not start and run.checkpoint.is_file():
         console.say(f"{run.checkpoint} cannot be read: the run begins anew")
     console.plan(run.spec, module, run.record.folder, start)
@@ -190,13 +194,6 @@ def _carry_out(run: RunFolders, lock: RunLock, console: Console, overrides: Sequ
 def set_threads(spec: RunSpec) -> None:
     """Compute with as many threads as the run asks for, or as torch chose at first; not with those of the run before."""
     torch.set_num_threads(spec.config.trainer.threads or _DEFAULT_THREADS)
-
-
-def _resumable_iteration(checkpoint: Path) -> int:
-    """The iteration of the checkpoint that an interrupted run left, 0 where there is none that can be read."""
-    with contextlib.suppress(FileNotFoundError, EOFError, RuntimeError, pickle.UnpicklingError):  # a power failure
-        return int(torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"])
-    return 0
 
 
 def _fit(run: RunFolders, lock: RunLock, module: Classifier, start: int, mirror: Mirror, console: Console) -> Result:
@@ -240,6 +237,9 @@ def _train(run: RunFolders, module: Classifier, start: int, callbacks: list[pl.C
 def _on_evaluation(run: RunFolders, lock: RunLock, mirror: Mirror, rows: list[Evaluation], *, flush: bool) -> None:
     lock.check()
     run.record.write_evaluations(rows, flush=flush)
+    for iteration, folder in run.branches:
+        if rows and rows[-1].iteration == iteration:
+            leave_checkpoint(run.checkpoint, Path(folder))
     mirror.evaluations(rows)
 
 
