@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ITERATIONS_PER_EPOCH = 500  # CIFAR-10 at batch 100
 BUDGETS = {"step": 70_000, "dropping": 16_000, "exp": 70_000, "exp_range": 42_000, "triangular2_staged": 25_000}
 
+PAPERS_GAMMA = ("exp", "exp_range")  # sections 4.1.1 and 4.1.2
 
 # The paper's first; others behind them, by name.
 FIRST = ("triangular", "triangular2", "exp_range", "fixed", "step", "exp", "decay", "triangular2_staged")
@@ -29,7 +30,8 @@ def main() -> None:
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         for name in names:
             budget = BUDGETS.get(name, 24_000)
-            composed = compose("config", [f"policy={name}", "bounds=paper", f"iterations={budget}"])
+            gamma = ["policy.gamma=0.99994"] if name in PAPERS_GAMMA else []
+            composed = compose("config", [f"policy={name}", "bounds=paper", f"iterations={budget}", *gamma])
             drawn[name] = (schedule_of(config.checked(composed), ITERATIONS_PER_EPOCH), budget)
     for path in draw_policies(drawn, ROOT / "docs" / "policies"):
         print(path.relative_to(ROOT))

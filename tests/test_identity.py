@@ -13,6 +13,7 @@ from clrbench.data.load import LoadedSet, load
 from clrbench.errors import ConfigError
 from clrbench.identity import PUBLIC_NAMES, by_contents, public
 from clrbench.schedules import POLICIES
+from clrbench.spec import _given
 from clrbench.store import Evaluation
 from clrbench.training.console import Console
 from clrbench.training.run import train
@@ -125,6 +126,36 @@ def test_identities_name_policies_nets_and_solvers_by_public_names() -> None:
     assert identity["model"]["net"]["_target_"] == "cifar10_full"
     assert identity["optimizer"]["rule"]["_target_"] == "caffe_sgd"
     assert public({"_target_": "torch.optim.Adam"}) == {"_target_": "torch.optim.Adam"}
+
+
+@pytest.mark.parametrize(
+    ("arm", "settings"),
+    [
+        ("exp", {"_target_": "exp", "base_lr": 0.001, "gamma": 0.99994}),
+        (
+            "exp_range",
+            {
+                **{"_target_": "exp_range", "base_lr": 0.001, "max_lr": 0.006, "step_size": 2000, "gamma": 0.99994},
+                **{"decays": "bounds", "window": "triangular"},
+            },
+        ),
+    ],
+)
+def test_arms_that_name_gamma_are_known_by_it_alone_as_before_there_was_a_decline(
+    arm: str, settings: dict[str, object]
+) -> None:
+    identity = resolved(
+        f"arm=table1/{arm}", "bounds=paper", "policy.step_size=2000" if "step_size" in settings else "seed=1"
+    ).identity
+    assert identity["policy"] == settings
+
+
+def test_a_null_is_a_setting_of_a_policy_from_outside() -> None:
+    node = {"_target_": "numpy.full_like", "fill_value": 0.1, "dtype": None}
+    assert _given(node) == node
+    assert _given({"_target_": "clrbench.schedules.dropping", "schedule": node, "x": None}) == {
+        **{"_target_": "clrbench.schedules.dropping", "schedule": node}
+    }
 
 
 def test_every_policy_has_a_public_name_and_no_two_names_are_equal() -> None:

@@ -26,6 +26,11 @@ EXAMPLES = {
     "cosine": {"max_lr": 0.006, "iterations": 500},
     "cosine_restarts": {"max_lr": 0.006, "first_cycle": 30, "cycle_factor": 2},
     "ramp": {"max_lr": 0.02, "iterations": 4000},
+    "linear": {"max_lr": 0.006, "iterations": 500},
+    "rex": {"max_lr": 0.006, "iterations": 500},
+    "wsd": {"max_lr": 0.006, "iterations": 500},
+    "inverse_sqrt": {"max_lr": 0.006, "warmup": 100},
+    "multiplicative": {"max_lr": 0.006, "first_cycle": 30},
 }
 
 bounds = st.tuples(st.floats(0, 1), st.floats(1e-3, 1)).map(lambda pair: {"base_lr": pair[0], "max_lr": pair[0] + pair[1]})
@@ -50,7 +55,12 @@ def dropping(schedule, drops=(32000, 48000), **settings):
 
 
 def example(policy):
-    nested = {"staged": staged, "dropping": lambda: dropping(named("triangular", **CYCLES))}
+    cycles = named("triangular", **CYCLES)
+    nested = {
+        "staged": staged,
+        "dropping": lambda: dropping(cycles),
+        "warmup": lambda: named("warmup", schedule=cycles, warmup=100),
+    }
     return nested[policy]() if policy in nested else named(policy, **EXAMPLES[policy])
 
 
@@ -158,6 +168,50 @@ def test_fixed_is_one_rate_for_ever():
 
 def test_one_triangular_step_over_the_whole_run_is_the_range_test():
     np.testing.assert_allclose(triangular(np.arange(4001), 0.0, 0.02, 4000), np.linspace(0, 0.02, 4001), atol=1e-15)
+
+
+@pytest.mark.parametrize("policy", ["exp", "exp_range"])
+@pytest.mark.parametrize("budget", [1280, 42_000, 70_000])
+def test_a_decline_leaves_its_share_at_the_end_of_any_budget(policy, budget):
+    settings = {key: value for key, value in EXAMPLES[policy].items() if key != "gamma"}
+    if policy == "exp_range":
+        settings["step_size"] = budget / 2
+    assert named(policy, **settings, decline=0.08, iterations=budget)(budget) == pytest.approx(0.001 * 0.08, rel=1e-9)
+
+
+def test_the_decline_of_the_papers_gamma_at_42000_makes_the_papers_rates():
+    t = np.arange(0, 42_000, 7)
+    by_decline = named("exp_range", **CYCLES, decline=0.99994**42_000, iterations=42_000)
+    np.testing.assert_allclose(by_decline(t), named("exp_range", **CYCLES, gamma=0.99994)(t), rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"gamma": 0.9, "decline": 0.1, "iterations": 10}, "gamma=0.9 and decline=0.1: give one of them"),
+        ({}, "gamma=None and decline=None: give one of them"),
+        ({"decline": 0.1}, "decline=0.1 lacks iterations"),
+    ],
+)
+def test_a_decline_that_is_told_twice_or_not_at_all_is_refused(settings, told):
+    with pytest.raises(ValueError, match=told):
+        named("exp", base_lr=0.1, **settings)
+
+
+@pytest.mark.parametrize(
+    ("gamma", "budget", "does"), [(0.99994, 1280, "nothing: it leaves 93%"), (0.99, 1280, "everything: it leaves 0.00026%")]
+)
+def test_a_gamma_that_does_nothing_or_everything_over_the_budget_is_warned_about(gamma, budget, does):
+    (line,) = dropping(named("exp", base_lr=0.1, gamma=gamma)).warnings(budget)
+    assert line.startswith(f"gamma={gamma} does next to {does} of the rate after {budget:,} iterations; decline, ")
+    scaled = Schedule(named("exp", base_lr=0.1, gamma=gamma).policy, {"base_lr": 0.1, "gamma": gamma}, scale=0.2)
+    assert scaled.warnings(budget // 5) == [line]
+
+
+def test_the_papers_gammas_over_the_papers_budgets_are_not_warned_about():
+    for gamma, budget in ((0.99994, 42_000), (0.99994, 70_000), (0.999995, 300_000), (0.99998, 240_000)):
+        assert named("exp", base_lr=0.1, gamma=gamma).warnings(budget) == []
+    assert named("exp", base_lr=0.1, decline=0.08, iterations=1280).warnings(1280) == []
 
 
 # ------------------------------------------------------------------------------------------------------- windows

@@ -261,3 +261,24 @@ def test_the_published_records_are_those_of_the_commands_that_name_them():
         assert (spec.identity, spec.policy["name"]) == (identity, result.policy)
         if config["schema"] == SCHEMA:
             assert (spec.name, spec.run_id) == (record.folder.name, result.run_id)
+
+
+@pytest.mark.parametrize("policy", ["exp", "exp_range"])
+def test_exponential_policies_decline_over_any_budget_unless_gamma_is_named(policy):
+    for budget in (1000, 5000):
+        spec = resolved(f"policy={policy}", f"iterations={budget}")
+        assert spec.policy["decline"] == 0.08
+        assert spec.schedule.settings["iterations"] == budget
+        assert [line for line in spec.warnings if "gamma" in line] == []
+    named = resolved(f"policy={policy}", "iterations=1000", "policy.gamma=0.99994")
+    assert named.policy["decline"] is None
+    (line,) = (line for line in named.warnings if "gamma" in line)
+    assert line.startswith(f"warning: {policy}: gamma=0.99994 does next to nothing: it leaves 94% of the rate after 1,000 iter")
+
+
+def test_a_warm_up_stands_in_front_of_any_policy_of_the_suite():
+    spec = resolved("policy=warmup", "policy@policy.schedule=exp_range", "policy.warmup=100", "iterations=1000")
+    assert spec.schedule(50) == spec.schedule(100) / 2
+    assert spec.schedule(100) == spec.config.bounds.base_lr
+    assert "name" not in spec.identity["policy"]["schedule"]
+    assert [line for line in spec.warnings if "lasts 1,000 iterations, of which 900 are left" in line]

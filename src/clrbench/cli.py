@@ -112,7 +112,7 @@ def run_one(composed: DictConfig) -> float | None:
     if JOB in composed:
         job = Job.read(Path(composed[JOB]))
         with contextlib.suppress(HeldElsewhereError):  # the sweep waits for the process that holds the run
-            return _run(job.config, job.overrides, job.run_id, silent=True)
+            return _run(job.config, job.overrides, job, silent=True)
         return None
     overrides = list(HydraConfig.get().overrides.task)
     try:
@@ -136,13 +136,14 @@ def _bound(composed: DictConfig) -> config.Config:
     return bound
 
 
-def _run(bound: config.Config, overrides: Sequence[str], planned: str | None = None, silent: bool = False) -> float:
+def _run(bound: config.Config, overrides: Sequence[str], job: Job | None = None, silent: bool = False) -> float:
     # Only now, for these take seconds to import.
     from clrbench.tracking.wandb import WandbMirrors
     from clrbench.training.lean import Console, train
 
     console = Console(silent)
-    result, record = train(bound, console, overrides, planned, WandbMirrors())
+    planned, branches = (None, ()) if job is None else (job.run_id, job.branches)
+    result, record = train(bound, console, overrides, planned, WandbMirrors(), branches)
     if result.status == store.FAILED:
         raise ClrbenchError(result.reason)
     console.say(_ending(result, record.folder))

@@ -20,6 +20,7 @@ from clrbench.settings import EPOCHS
 SOURCES = ("digits", "npz", "torchvision", "imagefolder", "datamodule", "stream")
 INPUTS = ("mean_image", "standardize", "imagenet")
 RULES = ("rise_and_slow", "third", "quarter")
+AVERAGES = ("cycle_ends", "ema", "ensemble")
 # Of each precision, Lightning's name.
 PRECISIONS = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
 
@@ -140,7 +141,10 @@ class PathNames:
 
 @dataclass
 class Config:
-    """One run. arm: the line of a comparison that it belongs to; version: of a user's own code and data, as they name it."""
+    """One run. arm: the line of a comparison that it belongs to; version: of a user's own code and data, as they name it.
+
+    averages: what is evaluated beside the last weights; ema_epochs: over how many epochs the exponential one reaches.
+    """
 
     experiment: str = MISSING
     arm: str | None = None
@@ -148,6 +152,8 @@ class Config:
     seed: int = _at_least(0)
     iterations: Any = MISSING
     scale: float = _above(0)
+    averages: list[str] = field(default_factory=list, metadata={"each": AVERAGES})
+    ema_epochs: float = _above(0, 1.0)
     data: Data = field(default_factory=Data)
     model: Model = field(default_factory=Model)
     optimizer: Optimizer = field(default_factory=Optimizer)
@@ -161,11 +167,15 @@ class Config:
 
 @dataclass
 class CellSweeper:
-    """The form of hydra.sweeper; params: what is swept; plan_only: list the runs with their state, and start nothing."""
+    """The form of hydra.sweeper; params: what is swept; plan_only: list the runs with their state, and start nothing.
+
+    branch: runs of several budgets that begin alike, as policy=wsd, train once what they have in common.
+    """
 
     _target_: str = "hydra_plugins.clrbench_cells._sweeper.CellSweeper"
     params: dict[str, str] = field(default_factory=dict)
     plan_only: bool = False
+    branch: bool = False
 
 
 def config_dirs(hydra: Any) -> list[str]:
@@ -174,11 +184,12 @@ def config_dirs(hydra: Any) -> list[str]:
 
 
 def register() -> None:
-    """Tell Hydra both forms, under the names by which conf/config.yaml takes them, and what ${middle:A,B} is."""
+    """Tell Hydra both forms, by the names in conf/config.yaml; ${middle:A,B}; and ${unless:A,B}: B, null where A is given."""
     forms = ConfigStore.instance()
     forms.store(name="schema", node=Config)
     forms.store(group="hydra/sweeper", name="cells", node=CellSweeper)
     OmegaConf.register_new_resolver("middle", lambda one, other: (one + other) / 2, replace=True)
+    OmegaConf.register_new_resolver("unless", lambda given, usual: usual if given is None else None, replace=True)
 
 
 def checked(composed: DictConfig) -> Config:
@@ -216,6 +227,8 @@ def _check_fields(group: Any, prefix: str = "") -> None:
             _check_fields(value, f"{key}.")
         elif value not in rule.get("choices", (value,)):
             raise ConfigError(f"{key}={value} is unknown: choose one of {', '.join(rule['choices'])}")
+        elif unknown := [one for one in value if one not in rule["each"]] if "each" in rule else []:
+            raise ConfigError(f"{key}={unknown[0]} is unknown: choose one of {', '.join(rule['each'])}")
         elif value is not None and "least" in rule and not value >= rule["least"]:
             raise ConfigError(f"{key}={value} is impossible: it must be at least {rule['least']}")
         elif value is not None and "above" in rule and not value > rule["above"]:
@@ -254,6 +267,8 @@ def _check_devices(config: Config) -> None:
     trainer, batch_size = config.trainer, config.data.batch_size
     if trainer.precision == "float16" and trainer.accelerator != "gpu":
         raise ConfigError("trainer.precision=float16 needs a GPU: take trainer=gpu, or trainer.precision=bfloat16")
+    if config.averages and trainer.processes > 1:
+        raise ConfigError("averages=[...] are measured by a single process: take trainer.devices=1 and trainer.nodes=1")
     if batch_size % trainer.processes:
         raise ConfigError(
             f"data.batch_size={batch_size} cannot be shared by {trainer.processes} processes (trainer.devices times "

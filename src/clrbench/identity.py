@@ -13,6 +13,7 @@ from clrbench.schedules import POLICIES
 # moved keeps its old path here, beside the new one.
 PUBLIC_NAMES = {
     **{f"clrbench.schedules.{name}": name for name in POLICIES},
+    "clrbench.schedules.linear": "linear_descent",  # linear is the network's
     "clrbench.models.Cifar10Full": "cifar10_full",
     "clrbench.models.Cifar10FullSigmoidBN": "cifar10_full_sigmoid_bn",
     "clrbench.models.Cifar10Quick": "cifar10_quick",
@@ -24,6 +25,7 @@ PUBLIC_NAMES = {
     "clrbench.models.resnet.ResNet": "resnet",
     "clrbench.models.resnet.StochasticDepth": "stochastic_depth",
     "clrbench.optim.CaffeSGD": "caffe_sgd",
+    "clrbench.optim.schedule_free": "schedule_free",
 }
 TARGET = "_target_"
 

@@ -79,3 +79,15 @@ class CaffeSGD(Optimizer):
             state["velocity"] = torch.zeros_like(weight)
         velocity: Tensor = state["velocity"]
         return velocity
+
+
+def schedule_free(params: Any, lr: float = 0.0, **settings: Any) -> Optimizer:
+    """Schedule-free SGD (Defazio et al., arXiv:2405.15682), of the package schedulefree. Raises ImportError without it."""
+    try:
+        from schedulefree import SGDScheduleFree
+    except ModuleNotFoundError:
+        raise ImportError(
+            "optimizer=schedule_free needs the package schedulefree: pip install 'clrbench[schedule_free]'"
+        ) from None
+    optimizer: Optimizer = SGDScheduleFree(params, lr=lr, **settings)
+    return optimizer

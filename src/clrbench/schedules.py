@@ -2,7 +2,8 @@
 
 The iteration counts optimizer steps from 0 and may be a number or an array; the result has its shape. `step_size` is half a
 cycle, in iterations. A cyclical policy is three independent choices: the *window* (the shape of one cycle), the *decay* (how
-cycles shrink) and *what decays* (the amplitude, or both bounds). Sections and tables named here are those of Smith,
+cycles shrink) and *what decays* (the amplitude, or both bounds): `clrbench.cycles`. Those that descend from a peak are in
+`clrbench.descents`; here are the others, and all by their names. Sections and tables named here are those of Smith,
 "Cyclical Learning Rates for Training Neural Networks", arXiv:1506.01186.
 """
 
@@ -14,125 +15,13 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from clrbench.settings import (
-    Factor,
-    Inner,
-    InnerShare,
-    Iterations,
-    Length,
-    OptionalLength,
-    Rate,
-    Rates,
-    Schedule,
-    Share,
-    Stages,
-    declares,
-    every_cycle,
-    one_of,
-)
+from clrbench.cycles import WINDOWS, exp, exp_range, triangular, triangular2
+from clrbench.descents import cosine, cosine_restarts, inverse_sqrt, linear, multiplicative, one_cycle, rex, warmup, wsd
+from clrbench.settings import Inner, Iterations, Length, Rate, Rates, Schedule, Share, Stages, above, declares, one_of
 
-__all__ = ["POLICIES", "RAMPS", "WINDOWS", "Rates", "Schedule", "named"]
+__all__ = ["POLICIES", "RAMPS", "WINDOWS", "Rates", "Schedule", "named", "triangular"]
 
 RAMPS = ("linear", "exponential")
-DECAYING = ("bounds", "amplitude")
-
-
-def triangular_window(phase: ArrayLike) -> Rates:
-    """Height 0..1 over one cycle, phase 0..1: straight up in the first half, straight down in the second (section 3.1)."""
-    height: Rates = np.maximum(0.0, 1 - np.abs(2 * np.asarray(phase, float) - 1))
-    return height
-
-
-def parabolic_window(phase: ArrayLike) -> Rates:
-    """The Welch window, height 0..1 over phase 0..1 (section 3.1)."""
-    return 1 - (2 * np.asarray(phase, float) - 1) ** 2
-
-
-def hann_window(phase: ArrayLike) -> Rates:
-    """The sinusoidal window, height 0..1 over phase 0..1 (section 3.1)."""
-    return (1 - np.cos(2 * np.pi * np.asarray(phase, float))) / 2
-
-
-WINDOWS = {"triangular": triangular_window, "parabolic": parabolic_window, "hann": hann_window}
-Window = Annotated[str, one_of(WINDOWS)]
-
-
-def _above(lower: str) -> Callable[..., None]:
-    """The check that max_lr is above the setting `lower`."""
-
-    def check(**settings: Any) -> None:
-        if lower in settings and not settings["max_lr"] > settings[lower]:
-            raise ValueError(
-                f"max_lr={settings['max_lr']} is not above {lower}={settings[lower]}: raise max_lr or lower {lower}"
-            )
-
-    return check
-
-
-def _cycles(iteration: ArrayLike, step_size: float, step_size_down: float | None) -> Rates:
-    """The time in cycles: 0 where the first begins, 1 where it ends; a half where its rise of `step_size` iterations does."""
-    now = np.asarray(iteration, float)
-    if step_size_down is None or step_size_down == step_size:
-        return np.asarray(now / (2 * step_size), float)
-    finished, since = np.divmod(now, step_size + step_size_down)
-    return finished + np.where(since <= step_size, since / step_size, 1 + (since - step_size) / step_size_down) / 2
-
-
-def _cycle(base_lr: float, max_lr: float, cycles: Rates, window: str, amplitude: ArrayLike = 1.0) -> Rates:
-    """base_lr plus the window of the current cycle, its height scaled by `amplitude`."""
-    return base_lr + (max_lr - base_lr) * np.asarray(amplitude, float) * WINDOWS[window](cycles % 1)
-
-
-@declares(check=_above("base_lr"), cycle_ends=every_cycle)
-def triangular(
-    iteration: ArrayLike,
-    base_lr: Rate,
-    max_lr: Rate,
-    step_size: Length,
-    window: Window = "triangular",
-    step_size_down: OptionalLength = None,
-) -> Rates:
-    """Cycles between two fixed bounds; `window` gives their shape (section 3.1).
-
-    step_size_down: the iterations from max_lr down to base_lr, `step_size` unless given, as in torch's CyclicLR.
-    """
-    return _cycle(base_lr, max_lr, _cycles(iteration, step_size, step_size_down), window)
-
-
-@declares(check=_above("base_lr"), cycle_ends=every_cycle)
-def triangular2(
-    iteration: ArrayLike,
-    base_lr: Rate,
-    max_lr: Rate,
-    step_size: Length,
-    window: Window = "triangular",
-    step_size_down: OptionalLength = None,
-) -> Rates:
-    """Cycles whose amplitude is halved after each one (section 3.1). step_size_down: see `triangular`."""
-    cycles = _cycles(iteration, step_size, step_size_down)
-    return _cycle(base_lr, max_lr, cycles, window, amplitude=0.5 ** np.floor(cycles))
-
-
-@declares(check=_above("base_lr"), cycle_ends=every_cycle)
-def exp_range(
-    iteration: ArrayLike,
-    base_lr: Rate,
-    max_lr: Rate,
-    step_size: Length,
-    gamma: Share,
-    decays: Annotated[str, one_of(DECAYING)] = "bounds",
-    window: Window = "triangular",
-    step_size_down: OptionalLength = None,
-) -> Rates:
-    """Cycles that decline by gamma^iteration (section 3.1). step_size_down: see `triangular`.
-
-    decays: `bounds` lets each bound decline, the paper's words; `amplitude` keeps base_lr, as bckenstler/CLR and torch do.
-    """
-    decline = gamma ** np.asarray(iteration, float)
-    cycles = _cycles(iteration, step_size, step_size_down)
-    if decays == "bounds":
-        return decline * _cycle(base_lr, max_lr, cycles, window)
-    return _cycle(base_lr, max_lr, cycles, window, amplitude=decline)
 
 
 def fixed(iteration: ArrayLike, base_lr: Rate) -> Rates:
@@ -156,47 +45,15 @@ def step(iteration: ArrayLike, base_lr: Rate, drops: Iterations, factor: Share =
     return dropping(iteration, partial(fixed, base_lr=base_lr), drops, factor)
 
 
-def exp(iteration: ArrayLike, base_lr: Rate, gamma: Share) -> Rates:
-    """base_lr * gamma^iteration (section 4.1.1)."""
-    return base_lr * gamma ** np.asarray(iteration, float)
-
-
-@declares(check=_above("base_lr"))
+@declares(check=above("base_lr"))
 def decay(iteration: ArrayLike, base_lr: Rate, max_lr: Rate, decay_iterations: Length) -> Rates:
     """Linearly from max_lr down to base_lr over `decay_iterations`, then flat (section 4.1.1)."""
     remaining: Rates = np.maximum(0.0, 1 - np.asarray(iteration, float) / decay_iterations)
     return base_lr + (max_lr - base_lr) * remaining
 
 
-def _cosine_descent(start: float, end: float, progress: ArrayLike) -> Rates:
-    """Half a cosine from `start` (progress 0) to `end` (progress 1)."""
-    remaining: Rates = (1 + np.cos(np.pi * np.asarray(progress, float))) / 2
-    return end + (start - end) * remaining
-
-
-@declares(check=_above("base_lr"), end=lambda iterations, **_: iterations)
-def one_cycle(
-    iteration: ArrayLike,
-    base_lr: Rate,
-    max_lr: Rate,
-    iterations: Length,
-    warmup: InnerShare = 0.3,
-    final_division: Factor = 1e4,
-) -> Rates:
-    """One cosine rise to max_lr over the share `warmup` of the run, one cosine fall to base_lr / final_division.
-
-    torch's OneCycleLR with div_factor = max_lr / base_lr (Smith and Topin, arXiv:1708.07120). It has `iterations` rates; what
-    follows them means nothing, and `CyclicLR` refuses to make a step at it.
-    """
-    peak, last = warmup * iterations - 1, iterations - 1
-    now = np.asarray(iteration, float)
-    rise = _cosine_descent(base_lr, max_lr, now / max(peak, 1e-9))
-    fall = _cosine_descent(max_lr, base_lr / final_division, (now - peak) / (last - peak))
-    return np.where(now <= peak, rise, fall)
-
-
 def _ramp_check(**settings: Any) -> None:
-    _above("min_lr")(**settings)
+    above("min_lr")(**settings)
     if settings.get("ramp") == "exponential" and not settings.get("min_lr", 0) > 0:
         raise ValueError("min_lr=0 is impossible for an exponential ramp: it must be above 0")
 
@@ -214,40 +71,6 @@ def ramp(
     if ramp == "exponential":
         return np.asarray(min_lr * (max_lr / min_lr) ** progress, float)
     return min_lr + (max_lr - min_lr) * progress
-
-
-@declares(check=_above("min_lr"))
-def cosine(iteration: ArrayLike, max_lr: Rate, iterations: Length, min_lr: Rate = 0.0) -> Rates:
-    """Half a cosine from max_lr to min_lr over the run (torch's CosineAnnealingLR)."""
-    return _cosine_descent(max_lr, min_lr, np.asarray(iteration, float) / iterations)
-
-
-def _restarts(first_cycle: float, cycle_factor: float, until: float) -> Rates:
-    """The iterations at which cosine_restarts starts a cycle, from 0 to the first one beyond `until`."""
-    starts, length = [0.0], first_cycle
-    while starts[-1] <= until:
-        starts.append(starts[-1] + length)
-        length *= cycle_factor
-    return np.array(starts)
-
-
-def _restart_ends(iterations: int, first_cycle: float, cycle_factor: float = 1.0, **_: Any) -> list[float]:
-    return list(_restarts(first_cycle, cycle_factor, iterations)[1:])
-
-
-@declares(check=_above("min_lr"), cycle_ends=_restart_ends)
-def cosine_restarts(
-    iteration: ArrayLike, max_lr: Rate, first_cycle: Length, cycle_factor: Factor = 1.0, min_lr: Rate = 0.0
-) -> Rates:
-    """Cosine descents that restart at max_lr, each `cycle_factor` times as long as the one before.
-
-    SGDR, torch's CosineAnnealingWarmRestarts (Loshchilov and Hutter, arXiv:1608.03983).
-    """
-    now = np.asarray(iteration, float)
-    starts = _restarts(first_cycle, cycle_factor, float(np.max(now, initial=0.0)))
-    current = np.searchsorted(starts, now, side="right") - 1
-    length = starts[current + 1] - starts[current]
-    return _cosine_descent(max_lr, min_lr, (now - starts[current]) / length)
 
 
 def _stage_ends(iterations: int, stages: Sequence[Mapping[str, Any]]) -> list[float]:
@@ -284,7 +107,8 @@ def staged(iteration: ArrayLike, stages: Stages) -> Rates:
 
 
 _ALL = (
-    fixed, dropping, step, exp, decay, triangular, triangular2, exp_range, staged, one_cycle, cosine, cosine_restarts, ramp
+    fixed, dropping, step, exp, decay, triangular, triangular2, exp_range, staged, one_cycle, cosine, cosine_restarts, ramp,
+    warmup, linear, wsd, rex, inverse_sqrt, multiplicative
 )  # fmt: skip
 POLICIES: dict[str, Callable[..., Rates]] = {policy.__name__: policy for policy in _ALL}
 

@@ -57,6 +57,10 @@ def _number(words: str, test: Callable[[float], bool]) -> Kind:
     return Kind(words, holds)
 
 
+def _optional(kind: Kind) -> Kind:
+    return Kind(kind.words, lambda value: value is None or kind.holds(value))
+
+
 def _shown(value: Any) -> str:
     """The value; a number that came as text shows its quotes, as YAML reads 1e-3 as text without a word."""
     if isinstance(value, str) and _NUMBER.fullmatch(value):
@@ -84,12 +88,15 @@ def _is_list(value: Any) -> bool:
 
 _NOT_NEGATIVE = _number("a number of at least 0", lambda value: value >= 0)
 _LENGTH = _number("at least 1 iteration", lambda value: value >= 1)
+_SHARE = _number("above 0 and at most 1", lambda value: 0 < value <= 1)
 
 Rate = Annotated[float, _NOT_NEGATIVE]
 Length = Annotated[float, _LENGTH]
-OptionalLength = Annotated[float | None, Kind(_LENGTH.words, lambda value: value is None or _LENGTH.holds(value))]
-Share = Annotated[float, _number("above 0 and at most 1", lambda value: 0 < value <= 1)]
+OptionalLength = Annotated[float | None, _optional(_LENGTH)]
+Share = Annotated[float, _SHARE]
+OptionalShare = Annotated[float | None, _optional(_SHARE)]
 InnerShare = Annotated[float, _number("above 0 and below 1", lambda value: 0 < value < 1)]
+Floor = Annotated[float, _number("at least 0 and at most 1", lambda value: 0 <= value <= 1)]
 Factor = Annotated[float, _number("at least 1", lambda value: value >= 1)]
 Iterations = Annotated[Sequence[float], Kind("a list of iterations of at least 0", _are_iterations)]
 Inner = Annotated[Callable[..., Any], Kind("a policy with its settings", callable)]
@@ -98,28 +105,42 @@ Stages = Annotated[
 ]
 
 
+def above(lower: str) -> Callable[..., None]:
+    """The check that max_lr is above the setting `lower`."""
+
+    def check(**settings: Any) -> None:
+        if lower in settings and not settings["max_lr"] > settings[lower]:
+            raise ValueError(
+                f"max_lr={settings['max_lr']} is not above {lower}={settings[lower]}: raise max_lr or lower {lower}"
+            )
+
+    return check
+
+
 def declares(
     check: Callable[..., None] | None = None,
     cycle_ends: Callable[..., Sequence[float]] | None = None,
     end: Callable[..., float | None] | None = None,
+    warning: Callable[..., str | None] | None = None,
 ) -> Callable[[Policy], Policy]:
-    """Say of a policy what its signature leaves open. All three are called with its settings, and become its attributes.
+    """Say of a policy what its signature leaves open. All four are called with its settings, and become its attributes.
 
     check: raises ValueError where settings contradict each other. cycle_ends: from a number of iterations, before the
     settings, to those up to it at which a cycle ends. end: the number of iterations that have a rate, None for no end.
+    warning: from a budget in iterations, before the settings, to a line on what they hardly can be meant to do over it.
     """
 
     def declare(policy: Policy) -> Policy:
-        vars(policy).update(check=check, cycle_ends=cycle_ends, end=end)
+        vars(policy).update(check=check, cycle_ends=cycle_ends, end=end, warning=warning)
         return policy
 
     return declare
 
 
-def every_cycle(iterations: int, step_size: float, step_size_down: float | None = None, **_: Any) -> list[float]:
-    """The ends of cycles of equal length, up to `iterations`."""
+def every_cycle(budget: int, /, step_size: float, step_size_down: float | None = None, **_: Any) -> list[float]:
+    """The ends of cycles of equal length, up to `budget`."""
     length = step_size + (step_size_down or step_size)
-    return [length * number for number in range(1, int(iterations // length) + 1)]
+    return [length * number for number in range(1, int(budget // length) + 1)]
 
 
 @dataclass(frozen=True)
@@ -158,6 +179,14 @@ class Schedule:
         declared = getattr(self.policy, "end", None)
         end = declared(**self.settings) if declared is not None else None
         return None if end is None else end * self.scale
+
+    def warnings(self, iterations: int) -> list[str]:
+        """What the settings hardly can be meant to do over a budget of `iterations`, a line each; so of policies within."""
+        declared = getattr(self.policy, "warning", None)
+        own = declared(iterations / self.scale, **self.settings) if declared is not None else None
+        within = [value for value in self.settings.values() if isinstance(value, Schedule)]
+        budget = math.ceil(iterations / self.scale)
+        return [*([own] if own else []), *(line for schedule in within for line in schedule.warnings(budget))]
 
     def cycle_ends(self, iterations: int) -> list[int]:
         """The iterations in 1..`iterations` at which a cycle ends; empty for a policy without cycles."""

@@ -13,7 +13,7 @@ from clrbench.config import Config, in_iterations, with_iterations
 from clrbench.data.images import AnyImages, training_indices, validation_indices
 from clrbench.data.load import LoadedSet
 from clrbench.errors import ConfigError
-from clrbench.identity import by_contents, digits, public
+from clrbench.identity import PUBLIC_NAMES, TARGET, by_contents, digits, public
 from clrbench.policies import schedule_of
 from clrbench.schedules import Schedule
 from clrbench.schema import SCHEMA
@@ -41,7 +41,7 @@ class RunSpec:
         settings = {
             "model": {"net": config.model.net, "input": config.model.input},
             "optimizer": {"rule": config.optimizer.rule, "weight_decay": config.optimizer.weight_decay},
-            "policy": {key: value for key, value in self.policy.items() if key != "name"},
+            "policy": _given({key: value for key, value in self.policy.items() if key != "name"}),
         }
         return {
             "data": {"sha256": self.data.checksum, "split": config.data.split, **self._unusual_data},
@@ -72,6 +72,8 @@ class RunSpec:
             **({"compile": True} if config.trainer.compile else {}),
             **({} if config.scale == 1 else {"scale": config.scale}),
             **({} if is_each_epoch else {"evaluate_every": self._evaluate_every}),
+            **({"averages": sorted(set(config.averages))} if config.averages else {}),
+            **({"ema_epochs": config.ema_epochs} if "ema" in config.averages and config.ema_epochs != 1 else {}),
             **({} if config.version is None else {"version": config.version}),
         }
 
@@ -121,12 +123,12 @@ class RunSpec:
         return in_iterations(self.config.trainer.evaluate_every, self.iterations_per_epoch, "trainer.evaluate_every")
 
     @property
-    def warning(self) -> str | None:
-        """What is unusual about the run, in one line."""
-        ends = self.schedule.cycle_ends(self.iterations)
-        if not ends or ends[-1] == self.iterations:
-            return None
-        return f"warning: {self.label}: {self.iterations} iterations end within a cycle; the last whole one ends at {ends[-1]}"
+    def warnings(self) -> list[str]:
+        """What is unusual about the run, a line each."""
+        unusual, ends = self.schedule.warnings(self.iterations), self.schedule.cycle_ends(self.iterations)
+        if ends and ends[-1] != self.iterations:
+            unusual.append(f"{self.iterations} iterations end within a cycle; the last whole one ends at {ends[-1]}")
+        return [f"warning: {self.label}: {line}" for line in unusual]
 
     def config_text(self, overrides: Sequence[str] = ()) -> str:
         """config.yaml: the configuration as it was composed, without what this machine alone knows, and the identity.
@@ -142,6 +144,14 @@ class RunSpec:
         images = {"training": len(self.indices), "evaluated": len(self.evaluation_images), "classes": self.data.images.classes}
         about = {"images": images, "run_id": self.run_id, "identity": self.identity}
         return OmegaConf.to_yaml({"schema": SCHEMA, **shown, **typed, **about})
+
+
+def _given(policy: Any) -> Any:
+    """A policy's settings; of the suite's own policies without nulls, which came later than runs without them, and names."""
+    if not isinstance(policy, dict):
+        return [_given(item) for item in policy] if isinstance(policy, list) else policy
+    is_own = policy.get(TARGET) in PUBLIC_NAMES
+    return {key: _given(value) for key, value in policy.items() if not (is_own and (value is None or key == "name"))}
 
 
 def _validates(config: Config) -> bool:

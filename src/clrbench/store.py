@@ -35,7 +35,7 @@ class Evaluation:
     """One row of evals.csv. `lr` is the rate of the last update, `seconds` the training time so far without evaluations.
 
     train_loss is the mean over the batches since the row before. metrics: what was measured, by name, a column each, such as
-    test_loss, and test_accuracy in percent of the whole test set.
+    test_loss, and test_accuracy in percent of the whole test set; what a row has not measured is empty there.
     """
 
     iteration: int
@@ -115,10 +115,10 @@ class Record:
         """Write evals.csv, whole: a kill leaves the old rows or the new ones; flush: so does a failure of the power."""
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
-        metrics = list(rows[0].metrics) if rows else []
+        metrics = list(dict.fromkeys(name for row in rows for name in row.metrics))
         table.writerow([*_BEFORE, *metrics, *_BEHIND])
         table.writerows(
-            [row.iteration, row.epoch, row.lr, row.train_loss, *(row.metrics[name] for name in metrics), row.seconds]
+            [row.iteration, row.epoch, row.lr, row.train_loss, *(row.metrics.get(name, "") for name in metrics), row.seconds]
             for row in rows
         )
         write_text(self.folder / "evals.csv", text.getvalue(), flush=flush)
@@ -172,7 +172,7 @@ def _blaming(path: Path) -> Iterator[None]:
 
 
 def _evaluation(row: Mapping[str, str]) -> Evaluation:
-    metrics = {name: float(value) for name, value in row.items() if name not in (*_BEFORE, *_BEHIND)}
+    metrics = {name: float(value) for name, value in row.items() if name not in (*_BEFORE, *_BEHIND) and value}
     epoch, lr, train_loss, seconds = (float(row[name]) for name in (*_BEFORE[1:], *_BEHIND))
     return Evaluation(int(row["iteration"]), epoch, lr, train_loss, metrics, seconds)
 

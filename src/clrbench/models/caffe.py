@@ -122,6 +122,10 @@ class CaffeBatchNorm(nn.BatchNorm2d):
         weight = (1 - self.FRACTION**self.num_batches_tracked).clamp(min=1e-12)
         return F.batch_norm(x, self.running_mean / weight, self.running_var / weight, eps=self.eps)
 
+    def hold_means(self) -> None:
+        """Take the statistics for plain means, which they are where torch made them anew, and no longer for moving sums."""
+        self.num_batches_tracked.fill_(10**9)  # the sum of so many weights is 1
+
 
 class Cifar10FullSigmoidBN(nn.Sequential):
     """cifar10_full_sigmoid_bn, the net of Figure 6. Images (n, c, h, w) to scores (n, classes)."""

@@ -22,7 +22,7 @@ class Cell:
     """One run of a sweep. `error` says why it cannot be run; then all else about it but `invalid` is empty.
 
     invalid: where it is recorded that, and why, it could not be run. task: the names of data and model.
-    job: what a worker is handed.
+    job: what a worker is handed. trunk: the working folder of a longer run that begins like this one, and goes first.
     """
 
     overrides: tuple[str, ...]
@@ -33,6 +33,7 @@ class Cell:
     iterations: int = 0
     error: str | None = None
     task: tuple[str, str] = ("", "")
+    trunk: Path | None = None
     job: Job | None = field(default=None, compare=False)
 
     @property

@@ -21,15 +21,19 @@ JOB = "job"
 
 @dataclass(frozen=True)
 class Job:
-    """A run: its configuration, bounds and seed bound; what was typed for it; and the id that it must lead to."""
+    """A run: its configuration, bounds and seed bound; what was typed for it; and the id that it must lead to.
+
+    branches: the iterations at which it leaves a checkpoint in the working folder of another run, which begins like it.
+    """
 
     config: Config
     overrides: Sequence[str]
     run_id: str
+    branches: Sequence[tuple[int, str]] = ()
 
     def write(self, path: Path) -> None:
         """Write it down; a kill leaves all of it or nothing."""
-        content = {"config": asdict(self.config), "overrides": list(self.overrides), "run_id": self.run_id}
+        content = {**vars(self), "config": asdict(self.config), "overrides": list(self.overrides)}
         write_text(path, json.dumps(content, indent=2) + "\n", flush=False)
 
     @classmethod
@@ -41,7 +45,7 @@ class Job:
             key: sections[key](**value) if key in sections else value  # type: ignore[operator]
             for key, value in content["config"].items()
         }
-        return cls(Config(**settings), content["overrides"], content["run_id"])
+        return cls(Config(**settings), content["overrides"], content["run_id"], tuple(map(tuple, content["branches"])))
 
 
 class JobLoader(ConfigLoader):

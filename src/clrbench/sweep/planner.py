@@ -19,6 +19,7 @@ from clrbench.policies import check_policy
 from clrbench.range_test.measure import Find, with_measured_bounds
 from clrbench.spec import RunSpec, resolve
 from clrbench.store import Record, run_folder
+from clrbench.sweep.branches import branched, saved
 from clrbench.sweep.cells import Cell, split_seed
 from clrbench.sweep.invalid import invalid_record
 from clrbench.sweep.job import Job
@@ -29,7 +30,7 @@ _MADE_OF_SEED = re.compile(r"\$\{[^}]*seed")
 
 class Planner:
     """Finds the cells of overrides; `find_bounds` carries out the range test of those that leave their bounds to it.
-    options: what was typed beside overrides, for the records.
+    options: what was typed beside overrides, for the records. branch: train once what runs of several budgets begin with.
 
     Composing takes a tenth of a second. So the cells that differ in the seed alone are composed once; bounds, lengths and
     seed are bound afterwards.
@@ -43,27 +44,34 @@ class Planner:
         experiment: str = "adhoc",
         find_bounds: Find = look_up,
         options: Sequence[str] = (),
+        branch: bool = False,
     ) -> None:
         self._compose, self._paths, self._say, self._experiment = compose, paths, say, experiment
-        self._find_bounds, self._options = find_bounds, options
+        self._find_bounds, self._options, self._branch = find_bounds, options, branch
         self._said: set[str] = set()
         self._specs: dict[tuple[str, ...], RunSpec] = {}
         self._load = cache(lambda section: load(Data(**json.loads(section)), paths, self._say_once))
 
     def cells(self, all_overrides: Sequence[Sequence[str]]) -> list[Cell]:
         """The cell of each set of overrides; one that cannot be run has the reason in `error`."""
-        return [self._cell(tuple(overrides)) for overrides in all_overrides]
+        made = [self._cell(tuple(overrides)) for overrides in all_overrides]
+        cells = [cell for cell, _ in made]
+        if self._branch:
+            cells = branched(cells, [spec for _, spec in made])
+            if line := saved(cells):
+                self._say_once(line)
+        return cells
 
-    def _cell(self, overrides: tuple[str, ...]) -> Cell:
+    def _cell(self, overrides: tuple[str, ...]) -> tuple[Cell, RunSpec | None]:
         try:
             spec = self._spec(overrides)
         except (ClrbenchError, OSError) as error:
-            return self._invalid(overrides, " ".join(str(error).split()))
+            return self._invalid(overrides, " ".join(str(error).split())), None
         except (HydraException, OmegaConfBaseException) as error:
-            return self._invalid(overrides, in_one_line(error, overrides, self._compose))
+            return self._invalid(overrides, in_one_line(error, overrides, self._compose)), None
         config = spec.config
         folder = (config.experiment, spec.name)
-        return Cell(
+        cell = Cell(
             overrides,
             invalid_record(Path(self._paths.results), config.experiment, overrides),
             Record(run_folder(Path(self._paths.results), *folder)),
@@ -73,6 +81,7 @@ class Planner:
             task=(config.data.name, config.model.name),
             job=Job(config, [*self._options, *overrides], spec.run_id),
         )
+        return cell, spec
 
     def _invalid(self, overrides: tuple[str, ...], reason: str) -> Cell:
         chosen = [text.partition("=")[2] for text in overrides if text.startswith("experiment=")]
@@ -91,8 +100,8 @@ class Planner:
         config = checked(with_measured_bounds(composed, self._find_bounds, self._say_once))
         check_policy(config)
         spec = resolve(config, self._load(json.dumps(dataclasses.asdict(config.data), sort_keys=True)))
-        if spec.warning:
-            self._say_once(spec.warning)
+        for line in spec.warnings:
+            self._say_once(line)
         if not is_of_seed:
             self._specs[others] = spec
         return spec

@@ -55,4 +55,9 @@ def make_optimizer(spec: RunSpec, net: nn.Module) -> Optimizer:
     with naming("optimizer.rule"):
         # The callback sets every rate before the first step; this one only has to be accepted.
         optimizer: Optimizer = hydra.utils.instantiate(spec.config.optimizer.rule, groups, lr=1.0, _convert_="all")
+    if spec.config.averages and hasattr(optimizer, "eval"):
+        raise ConfigError(
+            f"averages=[...] are of the weights in training, which optimizer={spec.config.optimizer.name} does not evaluate: "
+            "leave them out"
+        )
     return optimizer

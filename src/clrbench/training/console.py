@@ -33,8 +33,8 @@ class Console:
             self._rich.print(f"[bold]{name:<10}[/bold]{escape(text)}")
         if start:
             self.say(f"goes on from iteration {start:,} of {spec.iterations:,}")
-        if spec.warning:
-            self.say(spec.warning)
+        for line in spec.warnings:
+            self.say(line)
 
     def progress(self, start: int, iterations: int) -> pl.Callback:
         """The callback that shows how far a run is."""
@@ -66,7 +66,8 @@ def _plan(spec: RunSpec, module: nn.Module, folder: Path) -> list[tuple[str, str
 
 
 def _settings(node: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key} {_value(value)}" for key, value in node.items() if key not in ("name", "_target_"))
+    told = {key: value for key, value in node.items() if key not in ("name", "_target_") and value is not None}
+    return ", ".join(f"{key} {_value(value)}" for key, value in told.items())
 
 
 def _value(value: object) -> str:

@@ -1,6 +1,9 @@
 """Loss and accuracy on a whole set of images."""
 
+from collections.abc import Iterator
+
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics.aggregation import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
@@ -23,13 +26,24 @@ def evaluate(module: Classifier, images: Batched, classes: int) -> dict[str, flo
     loss, accuracy = MeanMetric(), MulticlassAccuracy(classes, average="micro")
     loss.to(module.device)
     accuracy.to(module.device)
+    for scores, labels in _scores(module, images):
+        loss.update(F.cross_entropy(scores, labels), weight=len(labels))
+        accuracy.update(scores, labels)
+    # torchmetrics counts in whole numbers but divides in float32: beyond four digits a percentage is its rounding error.
+    return {"test_loss": loss.compute().item(), METRIC: round(100 * accuracy.compute().item(), 4)}
+
+
+@torch.inference_mode()
+def probabilities(module: Classifier, images: Batched) -> tuple[Tensor, Tensor]:
+    """What the module predicts, (n, classes), and the labels (n,)."""
+    scored = list(_scores(module, images))
+    return torch.cat([scores.softmax(1) for scores, _ in scored]), torch.cat([labels for _, labels in scored])
+
+
+def _scores(module: Classifier, images: Batched) -> Iterator[tuple[Tensor, Tensor]]:
     was_training = module.training
     module.eval()
     with module.trainer.precision_plugin.forward_context():
         for pixels, labels in images.batches(BATCH_SIZE):
-            scores = module(pixels).float()
-            loss.update(F.cross_entropy(scores, labels), weight=len(labels))
-            accuracy.update(scores, labels)
+            yield module(pixels).float(), labels
     module.train(was_training)
-    # torchmetrics counts in whole numbers but divides in float32: beyond four digits a percentage is its rounding error.
-    return {"test_loss": loss.compute().item(), METRIC: round(100 * accuracy.compute().item(), 4)}

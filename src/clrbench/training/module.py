@@ -119,10 +119,12 @@ class Classifier(pl.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """The loss of a batch."""
         pixels, labels = batch
-        images = self.prepare(pixels)
-        if self._augment is not None:
-            images = self._augment(images, self.trainer.global_step)
-        return training_loss(self.net(images), labels)
+        return training_loss(self.net(self.inputs(pixels, self.trainer.global_step)), labels)
+
+    def inputs(self, pixels: Tensor, iteration: int) -> Tensor:
+        """What the net is fed in training: images of an iteration, prepared and augmented."""
+        images: Tensor = self.prepare(pixels)
+        return images if self._augment is None else self._augment(images, iteration)
 
     def configure_optimizers(self) -> Optimizer:
         """The optimizer of the net's parameters."""

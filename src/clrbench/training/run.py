@@ -1,8 +1,7 @@
 """One run, from its configuration to its record."""
 
-import contextlib
+import dataclasses
 import os
-import pickle
 import signal
 import traceback
 from collections.abc import Sequence
@@ -27,13 +26,15 @@ from clrbench.spec import RunSpec, resolve
 from clrbench.store import CHECKPOINT, PROGRESS, Evaluation, Record, Result
 from clrbench.training import processes
 from clrbench.training.build import build
+from clrbench.training.checkpoints import leave_checkpoint, resumable_iteration
 from clrbench.training.console import Console, ProgressNote
 from clrbench.training.devices import ComputePlace, strategy
-from clrbench.training.evaluation import METRIC, evaluate
-from clrbench.training.feed import evaluation_batches, stream
+from clrbench.training.evaluation import METRIC
+from clrbench.training.feed import stream
 from clrbench.training.mirror import Mirror, Mirrors, NoMirror
 from clrbench.training.module import Classifier
-from clrbench.training.recorder import OnEvaluation, Recorder
+from clrbench.training.observers import observers
+from clrbench.training.recorder import Recorder
 from clrbench.unofficial import no_profiler
 
 _DEFAULT_THREADS = torch.get_num_threads()
@@ -48,6 +49,7 @@ class RunFolders:
     work: Path
     # Taken at the start: the checkout may have moved on when a long run ends.
     environment: dict[str, Any]
+    branches: Sequence[tuple[int, str]] = ()
 
     @classmethod
     def of(cls, spec: RunSpec) -> "RunFolders":
@@ -92,16 +94,19 @@ def train(
     overrides: Sequence[str] = (),
     planned: str | None = None,
     mirrors: Mirrors | None = None,
+    branches: Sequence[tuple[int, str]] = (),
 ) -> tuple[Result, Record]:
     """Carry out the run that `config` describes, or return its record if it was carried out before.
 
     overrides: what was typed to compose `config`, for the record. planned: the id that the run was planned with.
     mirrors: who else is shown the run.
+    branches: (iteration, working folder) of other runs, which begin like this one up to there: they get its checkpoint.
 
     An interrupted run goes on from its last evaluation. Raises ClrbenchError for what cannot be run, before anything is
     written; an error in the midst of training is recorded as `failed`, with its traceback in the run's log.
     """
-    run, mirrors = RunFolders.of(_resolved(config, console, planned)), mirrors or NoMirror()
+    run = dataclasses.replace(RunFolders.of(_resolved(config, console, planned)), branches=branches)
+    mirrors = mirrors or NoMirror()
     result = run.ended()
     if result is not None:
         mirrors.found_ended(run.record, result, config.tracking, run.work, console.say)
@@ -160,16 +165,16 @@ def _one_of_several(config: Config, silent: bool, overrides: Sequence[str], plan
 def _follow(run: RunFolders, console: Console) -> None:
     set_threads(run.spec)
     module = build(run.spec)
-    start = _resumable_iteration(run.checkpoint)
-    recorder = _recorder(run, module, lambda rows, *, flush: None)
+    start = resumable_iteration(run.checkpoint)
+    observing = observers(run.spec, module, run.checkpoint, lambda rows, *, flush: None)
     with quiet():
-        _train(run, module, start, [CyclicLR(run.spec.schedule), recorder])
+        _train(run, module, start, [CyclicLR(run.spec.schedule), *observing])
 
 
 def _carry_out(run: RunFolders, lock: RunLock, console: Console, overrides: Sequence[str], mirrors: Mirrors) -> Result:
     set_threads(run.spec)
     module = build(run.spec)
-    start = _resumable_iteration(run.checkpoint)
+    start = resumable_iteration(run.checkpoint)
     if not start and run.checkpoint.is_file():
         console.say(f"{run.checkpoint} cannot be read: the run begins anew")
     console.plan(run.spec, module, run.record.folder, start)
@@ -191,20 +196,13 @@ def set_threads(spec: RunSpec) -> None:
     torch.set_num_threads(spec.config.trainer.threads or _DEFAULT_THREADS)
 
 
-def _resumable_iteration(checkpoint: Path) -> int:
-    """The iteration of the checkpoint that an interrupted run left, 0 where there is none that can be read."""
-    with contextlib.suppress(FileNotFoundError, EOFError, RuntimeError, pickle.UnpicklingError):  # a power failure
-        return int(torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"])
-    return 0
-
-
 def _fit(run: RunFolders, lock: RunLock, module: Classifier, start: int, mirror: Mirror, console: Console) -> Result:
     on_evaluation = partial(_on_evaluation, run, lock, mirror)
-    recorder = _recorder(run, module, on_evaluation)
+    modes, averages, recorder = observers(run.spec, module, run.checkpoint, on_evaluation)
     progress = [console.progress(start, run.spec.iterations), ProgressNote(run.progress)]
     try:
         with quiet():
-            _train(run, module, start, [CyclicLR(run.spec.schedule), recorder, *progress])
+            _train(run, module, start, [CyclicLR(run.spec.schedule), modes, averages, recorder, *progress])
     except HeldElsewhereError:
         raise
     except SystemExit:
@@ -216,6 +214,8 @@ def _fit(run: RunFolders, lock: RunLock, module: Classifier, start: int, mirror:
         run.log.write_text(traceback.format_exc())
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         return _result(run, recorder, store.FAILED, f"{reason} (traceback in {run.log})")
+    if run.spec.config.averages:
+        console.say(averages.cost)
     # Once more, for a run that was killed behind its last checkpoint.
     on_evaluation(recorder.rows, flush=True)
     if recorder.diverged:
@@ -234,22 +234,12 @@ def _train(run: RunFolders, module: Classifier, start: int, callbacks: list[pl.C
     trainer(run.spec, module, callbacks).fit(module, stream(run.spec, start), ckpt_path=checkpoint, weights_only=True)
 
 
-def _recorder(run: RunFolders, module: Classifier, on_evaluation: OnEvaluation) -> Recorder:
-    spec = run.spec
-    return Recorder(
-        points=spec.evaluation_points,
-        iterations_per_epoch=spec.iterations_per_epoch,
-        rate=lambda iteration: float(spec.schedule(iteration)),
-        evaluate=partial(evaluate, module, evaluation_batches(spec), spec.data.images.classes),
-        on_evaluation=on_evaluation,
-        checkpoint=run.checkpoint,
-        loss_limit=spec.config.trainer.loss_limit,
-    )
-
-
 def _on_evaluation(run: RunFolders, lock: RunLock, mirror: Mirror, rows: list[Evaluation], *, flush: bool) -> None:
     lock.check()
     run.record.write_evaluations(rows, flush=flush)
+    for iteration, folder in run.branches:
+        if rows and rows[-1].iteration == iteration:
+            leave_checkpoint(run.checkpoint, Path(folder))
     mirror.evaluations(rows)
 
 

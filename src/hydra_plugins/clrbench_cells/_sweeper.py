@@ -43,10 +43,11 @@ class CellSweeper(Sweeper):
     """Carries out all combinations, but none twice: what has ended is not run again, what another sweep runs is waited for.
 
     params: what is swept, {key: values}, before what is typed. plan_only: list the cells with their state and start nothing.
+    branch: train once what runs of several budgets begin with.
     """
 
-    def __init__(self, params: dict[str, str] | None = None, plan_only: bool = False) -> None:
-        self._params, self._plan_only = params or {}, plan_only
+    def __init__(self, params: dict[str, str] | None = None, plan_only: bool = False, branch: bool = False) -> None:
+        self._params, self._plan_only, self._branch = params or {}, plan_only, branch
         self._console = Console(highlight=False, soft_wrap=True)
         self._attempts: Counter[Cell] = Counter()
         self._reasons: dict[Cell, str] = {}
@@ -86,9 +87,8 @@ class CellSweeper(Sweeper):
         for overrides in all_overrides:
             check_arm(overrides)
         find_bounds = look_up if self._plan_only else carry_out
-        planner = Planner(
-            self._compose, self._paths, self._say, self.config.experiment, find_bounds, config_dirs(self.config.hydra)
-        )
+        typed = config_dirs(self.config.hydra)
+        planner = Planner(self._compose, self._paths, self._say, self.config.experiment, find_bounds, typed, self._branch)
         return planner.cells(all_overrides)
 
     @property
@@ -121,7 +121,8 @@ class CellSweeper(Sweeper):
         for cell in cells:
             clear_lock(cell.work)
         while left := [cell for cell in cells if self._is_left(cell)]:
-            free = [cell for cell in left if state_of(cell).status != RUNNING]
+            waited_for = {cell.work for cell in left}
+            free = [cell for cell in left if state_of(cell).status != RUNNING and cell.trunk not in waited_for]
             if not (free and self._launch(self._next(free))):
                 # What is left is held by other sweeps: until a holder has ended or died.
                 time.sleep(_EVERY)
