@@ -49,7 +49,7 @@ verify: $(READY)  ## compute every number that ships, in results/report and READ
 ship: $(READY)  ## for maintainers: make results/report and the tables of README and docs from the records that ship
 	@$(BIN)/python scripts/ship.py
 
-advise: $(READY)  ## which policy, bounds and step size the runs speak for   [DATA=digits] [MODEL=small_cnn]
+advise: $(READY)  ## which policy, bounds and step size the runs favour   [DATA=digits] [MODEL=small_cnn]
 	@$(BIN)/python scripts/advise.py $(DATA) $(MODEL)
 
 dashboard: $(READY)  ## show the runs in the browser, live while a sweep goes on
