@@ -67,7 +67,7 @@ def test_unequal_budgets_are_not_compared(tmp_path: Path) -> None:
     write_arm(tmp_path, "triangular", shifted(2.0), schedule=CYCLES, iterations=250)
     (found,) = advice(tmp_path)
     assert found.choice == UNKNOWN
-    assert found.because == ["no fixed rate and cycles with an equal budget: which does better at another is no advice"]
+    assert found.because == ["no fixed rate has the same budget as cycles, so there is nothing to compare"]
 
 
 def test_one_untuned_fixed_rate_gives_no_advice_but_the_command_that_tunes_it(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_the_choice_follows_the_budget_and_names_what_is_open(tmp_path: Path) ->
     write_table1(tmp_path)
     short, long, open_question = answered(tmp_path).choice
     assert short.startswith("If you train for 400 iterations, triangular2 is 5.0 points [")
-    assert short.endswith("But the fixed rate goes on to 800, and none made for 400 has run: no equal budgets, no proof.")
+    assert short.endswith("But the fixed rate trains on to 800, and none has run with a budget of 400: this is no proof.")
     assert long == "If you can train for 800, choose the fixed rate: it ends higher than triangular2 after 400."
     assert open_question.endswith("`make sweep EXPERIMENT=controls SEEDS=1,2,3,4,5` answers that.")
 

@@ -100,7 +100,7 @@ def _with_equal_budgets(arms: Sequence[Arm]) -> list[Arm]:
 def _lacking(arms: Sequence[Arm]) -> str:
     fixed, cyclical = ([arm for arm in arms if arm.accuracies and getattr(arm, kind)] for kind in ("is_fixed", "is_cyclical"))
     if fixed and cyclical:
-        return "no fixed rate and cycles with an equal budget: which does better at another is no advice"
+        return "no fixed rate has the same budget as cycles, so there is nothing to compare"
     return f"no finished run with {'a cyclical policy' if fixed else 'a fixed rate'}"
 
 

@@ -120,7 +120,7 @@ def _choice(found: Compared, controls: Sequence[Arm]) -> list[str]:
         lines.append(_longer(found))
     if not reasons:
         lines.append(
-            "Whether the cycles make the gain, the height of the rate or its drops, is open: "
+            "What makes the gain is open: the cycles, the height of the rate, or its drops. "
             f"`make sweep EXPERIMENT={CONTROLS} SEEDS={SEEDS}` answers that."
         )
     return lines
@@ -134,7 +134,7 @@ def _between(found: Compared) -> str:
     if found.control.iterations != found.budget:
         return (
             f"{what}, {found.treatment.name} is {_higher(found.leads)} than {found.rival} at that point. But {found.rival} "
-            f"goes on to {found.control.iterations:,}, and none made for {found.budget:,} has run: no equal budgets, no proof."
+            f"trains on to {found.control.iterations:,}, and none has run with a budget of {found.budget:,}: this is no proof."
         )
     if bounds[0] > 0:
         return f"{what}, choose {found.treatment.name}: it is {_higher(found.leads)} than {found.rival}."
@@ -174,7 +174,7 @@ def _basis(found: Compared) -> list[str]:
     tuned = f", and one fixed rate ({rate:g}) that nobody tuned" if found.control.is_fixed and rate else ""
     return [
         f"One net ({model}), one data set ({data}), {len(found.seeds)} seeds a policy, images {order}{tuned}.",
-        "Your problem may answer otherwise: `python train.py -m experiment=compare data=NAME model=NAME` asks it.",
+        "Your problem may differ: `python train.py -m experiment=compare data=NAME model=NAME` compares the policies on it.",
     ]
 
 

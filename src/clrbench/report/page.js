@@ -69,7 +69,7 @@ function options(plot, figure, curves, tables) {
     bands,
     legend: { show: false },
     scales: { x: scale(logX, null, figure.x === "epoch" ? 0 : Infinity, 0), y: scale(logY, figure.span, Infinity, 0.05) },
-    axes: [{ ...axis, label: figure.shares_x ? undefined : figure.labels[0] }, { ...axis, label: figure.labels[1], size }],
+    axes: [figure.shares_x ? { ...axis, size: 34 } : { ...axis, label: figure.labels[0] }, { ...axis, label: figure.labels[1], size }],
     cursor: { y: false, drag: { x: true, y: false }, points: { show: false }, sync: figure.sync ? { key: figure.sync } : undefined },
     hooks: { setCursor: [(chart) => readOut(plot, figure, curves, chart)], draw: [(chart) => drawMarks(chart, figure, curves)] },
   };
@@ -91,9 +91,9 @@ function drawMarks(chart, figure, curves) {
   const pixel = devicePixelRatio;
   ctx.save();
   for (const curve of curves) {
-    const told = figure.paper?.[curve.arm];
-    if (told === undefined) continue;
-    const [left, top, size] = [x(curve.columns[figure.x].at(-1)), y(told), 7 * pixel];
+    const number = figure.paper?.[curve.arm];
+    if (number === undefined) continue;
+    const [left, top, size] = [x(curve.columns[figure.x].at(-1)), y(number), 7 * pixel];
     ctx.strokeStyle = colourOf(curve);
     ctx.lineWidth = 2 * pixel;
     ctx.beginPath();
@@ -101,7 +101,10 @@ function drawMarks(chart, figure, curves) {
     ctx.closePath();
     ctx.stroke();
   }
-  const { top, height } = chart.bbox;
+  const { left, top, width, height } = chart.bbox;
+  ctx.beginPath();
+  ctx.rect(left, top, width, height);
+  ctx.clip();
   ctx.textAlign = "left";
   ctx.font = `${13 * pixel}px system-ui, sans-serif`;
   for (const [at, mark] of (figure.marks ?? []).entries()) {
@@ -109,7 +112,7 @@ function drawMarks(chart, figure, curves) {
     ctx.fillRect(x(mark.span[0]), top, x(mark.span[1]) - x(mark.span[0]), height);
     ctx.fillStyle = ink();
     ctx.fillRect(x(mark.x), top, pixel, height);
-    ctx.fillText(`${mark.label} ${shown(mark.x)}`, x(mark.x) + 5 * pixel, top + height - (10 + 18 * at) * pixel);
+    ctx.fillText(`${mark.label} ${mark.x.toPrecision(3)}`, x(mark.x) + 5 * pixel, top + height - (10 + 18 * at) * pixel);
   }
   ctx.restore();
 }

@@ -15,7 +15,10 @@ TITLES = {
     "step_size": ("Section 3.2: the length of a cycle", "Does it matter how many epochs a cycle takes?"),
     "bounds": ("Section 3.3: how high the rate goes", "How much does the upper bound matter?"),
     "base_lr": ("Section 3.3: how low the rate goes", "How much does the lower bound matter?"),
-    "found_bounds": ("Section 3.3: bounds from the range test", "Do the measured bounds train as well as the paper's?"),
+    "found_bounds": (
+        "Section 3.3: bounds from the range test",
+        "Do the measured bounds beat half or twice as high ones?",
+    ),
     "compare": ("Compare: cycles beside tuned fixed rates", "Do cycles pay on this data and model, at an equal budget?"),
     "quick": ("Quick: six policies on embedded digits", "Do cycles beat three fixed rates on a hundred digits?"),
     "adhoc": ("Runs without an experiment", "What did single runs give?"),
