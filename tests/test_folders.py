@@ -216,7 +216,7 @@ def test_one_split_is_cut_the_same_way_for_every_seed_and_that_is_told(tmp_path:
     images, said = loaded(tmp_path / "set", source)
     assert counts(images.images) == (16, 4)
     assert np.bincount(images.images.test.labels).tolist() == [2, 2]
-    assert said[0].endswith("has no test set: every fifth image of each class is one, 4 of 20, whatever the seed")
+    assert said[0].endswith("has no test set: every fifth image of each class becomes one, 4 of 20, for every seed")
 
 
 def test_a_cut_depends_on_the_images_and_not_on_their_names(tmp_path: Path) -> None:

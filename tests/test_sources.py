@@ -200,7 +200,7 @@ def test_arrays_of_one_split_are_cut_and_that_is_told(tmp_path: Path, split: str
     names = ("x_{}", "y_{}") if split else ("x{}", "y{}")
     found = write_arrays(tmp_path / "mine.npz", split, images=names[0], labels=names[1])
     assert (len(found.images.train), len(found.images.test)) == (16, 4)
-    assert "has no test set: every fifth image of each class is one, 4 of 20" in found.notes[0]
+    assert "has no test set: every fifth image of each class becomes one, 4 of 20" in found.notes[0]
 
 
 def test_arrays_without_training_images_are_refused(tmp_path: Path) -> None:

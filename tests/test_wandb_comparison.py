@@ -285,7 +285,7 @@ def test_a_server_that_dies_midway_costs_seconds_and_the_same_command_saves_the_
 @pytest.mark.parametrize(("experiment", "said"), [(None, "EXPERIMENT=quick"), ("table3", "in the experiment table3")])
 def test_without_runs_of_ones_own_there_is_nothing_to_compare(experiment: str | None, said: str, tmp_path: Path) -> None:
     write_run(tmp_path, "fixed", 1, 99.9, source="evidence", experiment="table3")
-    with pytest.raises(ClrbenchError, match=f"no run of your own has ended.*{said}"):
+    with pytest.raises(ClrbenchError, match=f"none of your runs has ended.*{said}"):
         saved(tmp_path, experiment)
 
 

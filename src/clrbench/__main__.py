@@ -36,7 +36,7 @@ def main() -> None:
 
 def _help() -> str:
     lines = [f"  clrbench {name:<11} {words}" for name, (_, words) in SUBCOMMANDS.items()]
-    return "\n".join(["Subcommands (--help behind one tells its options):", *lines, ""])
+    return "\n".join(["Subcommands (`clrbench NAME --help` lists the options):", *lines, ""])
 
 
 if __name__ == "__main__":

@@ -66,8 +66,8 @@ def dashboard() -> None:
     from clrbench.tracking.trackio_page import dashboard as serve
 
     parser = _parser(dashboard, "results", "outputs")
-    parser.add_argument("--port", type=int, default=7860, help="the port, or the first free one behind it (7860)")
-    parser.add_argument("--no-browser", action="store_true", help="only say where it is")
+    parser.add_argument("--port", type=int, default=7860, help="the port, or the first free one after it (7860)")
+    parser.add_argument("--no-browser", action="store_true", help="print the address, open no browser")
     arguments = parser.parse_args()
     with _one_line(), contextlib.suppress(KeyboardInterrupt):
         serve(arguments.results, arguments.outputs, arguments.port, not arguments.no_browser, partial(print, flush=True))
@@ -79,11 +79,9 @@ def sync() -> None:
     from clrbench.tracking.sync import sync as upload
 
     parser = _parser(sync, "results", "outputs")
-    parser.add_argument(
-        "--every", action="store_true", help="every run that has a record, tracked or not; also without outputs"
-    )
-    parser.add_argument("--project", help="the W&B project (that of each run)")
-    parser.add_argument("--entity", help="the W&B user or team (that of each run, else the account's own)")
+    parser.add_argument("--every", action="store_true", help="every run with a record, tracked or not, even if OUTPUTS is gone")
+    parser.add_argument("--project", help="the W&B project (default: the project of each run)")
+    parser.add_argument("--entity", help="the W&B user or team (default: that of each run, else of your account)")
     arguments = parser.parse_args()
     with _one_line("the same command uploads the rest"):
         destination = Destination(arguments.project, arguments.entity)
@@ -110,9 +108,9 @@ def wandb() -> None:
 
     parser = _parser(wandb, "results")
     project = os.environ.get("WANDB_PROJECT") or "clrbench"
-    parser.add_argument("--project", default=project, help="the W&B project ($WANDB_PROJECT, else clrbench)")
-    parser.add_argument("--entity", help="the W&B user or team (the account's own)")
-    parser.add_argument("--experiment", help="this experiment alone (all of which you have runs)")
+    parser.add_argument("--project", default=project, help="the W&B project (default: $WANDB_PROJECT, else clrbench)")
+    parser.add_argument("--entity", help="the W&B user or team (default: your account)")
+    parser.add_argument("--experiment", help="only this experiment (default: all that you have runs of)")
     arguments = parser.parse_args()
     title = f"clrbench: {arguments.experiment or 'the claims of the paper'}"
     with _one_line("the same command saves the rest"):

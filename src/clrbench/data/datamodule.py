@@ -17,8 +17,9 @@ _LIGHTNING = ("pytorch_lightning", "lightning")
 def read_datamodule(settings: dict[str, Any], say: Say, size: int | None = None) -> ImageSet:
     """The data sets behind train_dataloader() and test_dataloader(), else val_dataloader(); batches are the suite's.
 
-    settings: `_target_`, the LightningDataModule, and what it is made with; size: see `pictures.alike`. What of the module
-    is not used is told to `say`. Raises DataError in one line for what cannot be read, or would mean something else here.
+    settings: `_target_`, the LightningDataModule, and what it is made with; size: see `pictures.alike`. `say` gets a
+    line for what it does not use of the module. Raises DataError in one line for what cannot be read, or would mean something
+    else here.
     """
     import hydra
 

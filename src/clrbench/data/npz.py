@@ -18,7 +18,7 @@ Names = tuple[str, str]
 
 
 def read_arrays(path: Path, say: Say) -> tuple[Images, Images | None]:
-    """The training and the test set of a file, the latter None where it has one split; what is not used is told to `say`.
+    """The training and the test set of a file, the latter None where it has one split; `say` gets a line for unused arrays.
 
     Raises DataError in one line for other arrays, and what numpy raises for a damaged file.
     """

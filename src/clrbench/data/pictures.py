@@ -1,4 +1,4 @@
-"""Single images on their way to a set in memory: given one form and one size, which is told."""
+"""Single images on their way to a set in memory: this gives them one form and one size, and says so."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -71,7 +71,7 @@ def in_colour(pixels: Array) -> Array:
 
 
 def resized(pixels: Sequence[Array], size: int, where: str, say: Say) -> list[Array]:
-    """Pixels (height, width) or (height, width, 3), each made `size` by `size`, which is told."""
+    """Pixels (height, width) or (height, width, 3), each resized to `size` by `size`; `say` gets a line with their number."""
     others = [each for each in pixels if each.shape[:2] != (size, size)]
     if others:
         sizes = sorted({(each.shape[0] * each.shape[1], size_of(each)) for each in others})

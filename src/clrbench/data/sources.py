@@ -120,7 +120,7 @@ def not_found(name: str, root: Path, reason: str) -> DataError:
 
 
 def read_imagefolder(root: Path, say: Say, size: int | None = None) -> ImageSet:
-    """A folder of images (see `folders.listed`), in memory; what is left out or converted is told to `say`."""
+    """A folder of images (see `folders.listed`), in memory; `say` gets a line for what is skipped or converted."""
     listing = _told(listed(root), say)
     samples = [*listing.train, *(listing.test or [])]
     names = [name for name, _ in samples]
@@ -159,7 +159,8 @@ def paired(train: AnyImages, test: AnyImages | None, where: str, say: Say) -> Im
             f"{where}: has no test set, and fewer than {TEST_EVERY} images of class {some(missing)} to take some from: "
             "add test images"
         )
-    say(f"{where}: has no test set: every fifth image of each class is one, {is_test.sum()} of {len(train)}, whatever the seed")
+    count = f"{is_test.sum()} of {len(train)}"
+    say(f"{where}: has no test set: every fifth image of each class becomes one, {count}, for every seed")
     return checked_set(ordered.take(np.flatnonzero(~is_test)), ordered.take(np.flatnonzero(is_test)), where)
 
 

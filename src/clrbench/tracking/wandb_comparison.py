@@ -47,7 +47,7 @@ def selected(contents: Contents, experiment: str | None) -> Contents:
     sections = [section for section in contents.sections if section.source == OWN and experiment in (None, section.experiment)]
     if not sections:
         where = f" in the experiment {experiment}" if experiment else ""
-        raise ClrbenchError(f"no run of your own has ended{where}: `make sweep EXPERIMENT={experiment or 'quick'}` first")
+        raise ClrbenchError(f"none of your runs has ended{where}: run `make sweep EXPERIMENT={experiment or 'quick'}` first")
     verdicts = [verdict for verdict in contents.verdicts if experiment in (None, verdict.experiment)]
     answer = contents.answer
     if answer and experiment not in (None, answer.compared.treatment.experiment):
