@@ -462,3 +462,19 @@ def test_an_error_outside_of_a_training_fails_its_cell_alone_and_is_recorded(
     failed, last = capsys.readouterr().err.splitlines()
     assert failed == "failed: policy=a seed=[1]: ValueError: no such thing"
     assert last.startswith("1 of 2 runs failed")
+
+
+def test_a_run_that_begins_like_a_longer_one_is_launched_behind_it(make_cell: MakeCell) -> None:
+    longest = make_cell("longest")
+    cells = [dataclasses.replace(make_cell("short"), trunk=longest.work), longest, make_cell("other")]
+    launcher = Launcher(cells)
+    swept(cells, launcher)
+    assert launcher.launched == [["longest", "other"], ["short"]]
+
+
+def test_a_run_whose_longer_one_has_failed_is_launched_all_the_same(make_cell: MakeCell) -> None:
+    longest = make_cell("longest")
+    cells = [dataclasses.replace(make_cell("short"), trunk=longest.work), longest]
+    launcher = Launcher(cells, raising="longest")
+    swept(cells, launcher)
+    assert launcher.launched == [["longest"], ["short"]]

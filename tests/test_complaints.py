@@ -33,7 +33,7 @@ def test_a_key_that_lies_elsewhere_is_found_there(override: str, meant: str) -> 
 
 
 def test_a_key_like_no_other_is_answered_with_those_that_there_are() -> None:
-    assert complaint("nonsense=3").startswith("nonsense is no key: the configuration has arm, bounds, data, experiment")
+    assert complaint("nonsense=3").startswith("nonsense is no key: the configuration has arm, averages, bounds, data, ")
 
 
 @pytest.mark.parametrize("choice", ["stripes", "/home/me/my-data/stripes.npz"])
