@@ -229,9 +229,11 @@ def test_multipliers_for_a_parameter_that_does_not_exist_are_refused():
 
 
 def configured(name, parameters):
-    """The optimizer of conf/optimizer, made as a run makes it."""
+    """The optimizer of conf/optimizer, made as a run makes it, and set to train where it knows of that."""
     config = OmegaConf.load(CONFIGS[0].parent / f"{name}.yaml")
-    return hydra.utils.instantiate(config.optimizer.rule, parameters, lr=1.0, _convert_="all")
+    optimizer = hydra.utils.instantiate(config.optimizer.rule, parameters, lr=1.0, _convert_="all")
+    getattr(optimizer, "train", lambda: None)()
+    return optimizer
 
 
 def configured_path(name):

@@ -119,7 +119,8 @@ class Classifier(pl.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """The loss of a batch."""
         pixels, labels = batch
-        return training_loss(self.net(self.inputs(pixels, self.trainer.global_step)), labels)
+        iteration = 0 if self._augment is None else self.trainer.global_step  # a bare step of a plain module needs no trainer
+        return training_loss(self.net(self.inputs(pixels, iteration)), labels)
 
     def inputs(self, pixels: Tensor, iteration: int) -> Tensor:
         """What the net is fed in training: images of an iteration, prepared and augmented."""
