@@ -1,7 +1,8 @@
 """What the answers of range finders are worth: a run of triangular2 at each, beside a grid of peaks by hand.
 
-`python -m bench.consequence --data DATA` in scripts/; about ten minutes of one core; it goes on with the problems that the record lacks. A finder that is not installed is left out,
-with a line. Ours chose its constants on the first three problems; the others were run once, afterwards.
+`cd scripts && python -m bench.consequence --data DATA`, half an hour of a busy core; it goes on with the problems that its
+record lacks. A finder that is not installed is left out, with a line. Ours chose its constants on three problems, the digits
+and the regression; the others were run once, afterwards.
 """
 
 import argparse

@@ -111,7 +111,9 @@ class Ramp(Callback):
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Refuse several processes, each of which would see a part."""
         if trainer.world_size > 1:
-            raise ValueError(f"a range test trains on one device, not {trainer.world_size}: give devices=1, or devices=[1] for another")
+            raise ValueError(
+                f"a range test trains on one device, not {trainer.world_size}: give devices=1, or devices=[1] for another"
+            )
         self.groups = [share for shares in self._cyclic.state_dict()["shares"] for share in shares]
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
