@@ -20,6 +20,7 @@ class Curve:
     rates: learning rates, ascending, shape (points,); a rate of 0 is allowed, and tells nothing. accuracies: in percent, on
     images left out of training, shape (points,). losses: cross-entropy on the same images, shape (points,), infinite or NaN
     where it was. diverged_at: the rate at which training stopped because it diverged, None where it went on to the end.
+    monitor: the metric that `accuracies` holds where it is another one; mode: whether more of it is better, or less (`min`).
     Raises ValueError for shapes that differ and for rates that do not ascend.
     """
 
@@ -27,6 +28,8 @@ class Curve:
     accuracies: Values
     losses: Values
     diverged_at: float | None = None
+    monitor: str | None = None
+    mode: str = "max"
 
     def __post_init__(self) -> None:
         if not np.shape(self.rates) == np.shape(self.accuracies) == np.shape(self.losses) == (np.size(self.rates),):

@@ -27,7 +27,8 @@ def draw(curves: Sequence[Curve], bounds: Bounds, title: str, path: Path) -> Non
     with mpl.rc_context(_STYLE):
         lines = [line for reason in bounds.reasons for line in textwrap.wrap(reason, _COLUMNS)]
         figure = Figure(figsize=(7, 3.6 + 0.16 * len(lines)), layout="constrained")
-        axes = figure.add_subplot(xlabel="learning rate", ylabel="accuracy in %", xscale="log")
+        name = next((curve.monitor for curve in curves if curve.monitor), "accuracy in %")
+        axes = figure.add_subplot(xlabel="learning rate", ylabel=name, xscale="log")
         axes.set_title(f"{title}: {_headline(bounds)}", parse_math=False)
         _draw_curves(axes, curves)
         for name, at, (low, high) in bounds.found:

@@ -30,13 +30,14 @@ def intervals(
     others = list(seeds)
     if len(seeds) < _LEAST_SEEDS:
         others += [one for one in map(find, _drawn_anew(mean, found.shape.best)) if one is not None]
-    quantile = _by_t if len(seeds) >= _LEAST_SEEDS else _by_quantiles
+    quantile = by_t if len(seeds) >= _LEAST_SEEDS else _by_quantiles
     base = _widened(mean.x, found.base, quantile([one.base for one in others] or [found.base]))
     most = _widened(mean.x, found.max, quantile([one.max for one in others] or [found.max]))
     return base, most
 
 
-def _by_t(values: Sequence[float]) -> Interval:
+def by_t(values: Sequence[float]) -> Interval:
+    """Student's t; from lowest to highest where there are too few values for it."""
     return stats.interval(values) or (min(values), max(values))
 
 

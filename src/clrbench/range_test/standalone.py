@@ -1,168 +1,279 @@
-"""The range test for any LightningModule and data loader, outside of the suite's configurations and records."""
+"""The range test for any LightningModule, outside of the suite's configurations and records."""
 
-import copy
+import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytorch_lightning as pl
-import torch
-from pytorch_lightning.utilities.seed import isolate_rng
-from torch.nn import functional as F
+from torch.utils.data import DataLoader
 
-from clrbench.callback import CyclicLR
-from clrbench.packages import Callback, package_of
-from clrbench.quiet import quiet
-from clrbench.range_test.curve import LOSS_LIMIT, Curve
-from clrbench.range_test.judge import Bounds, judge
+from clrbench.range_test import scan
+from clrbench.range_test.anchor import RULE, anchored, place_of_best, refused
+from clrbench.range_test.curve import Curve
+from clrbench.range_test.judge import FIRST, RULES, Bounds, judge
+from clrbench.range_test.ramping import Policy, Ramp, climb
+from clrbench.range_test.score import Evaluate, Metric, accuracy_on
 from clrbench.schedules import named
+from clrbench.settings import EPOCHS
 
-# An evaluation: accuracy in percent, mean loss, number of classes.
-Evaluation = tuple[float, float, int]
-Evaluate = Callable[[pl.LightningModule], Evaluation]
+# A ramp whose best reading is its last, or among its first, is laid anew around it, so often at most.
+_LAID, _EARLY, _FURTHER = 3, 3, 4.0
+_OWN_STEPS, _PAPERS_STEPS = 200, 1000
+# With more classes than this a share of 1 percent would be no fraction, but what guessing gives.
+_CLASSES = 100
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a range test found: the bounds, and a curve a seed."""
+    """What a range test found: the bounds, a curve a seed, and how many optimizer steps it took in all."""
 
     bounds: Bounds
     curves: Sequence[Curve]
+    steps: int = 0
+
+    def picture(self, path: str | Path) -> None:
+        """Draw curves, bounds and reasons to `path`, an .svg or .png file."""
+        from clrbench.range_test.picture import draw
+
+        draw(self.curves, self.bounds, "range test", Path(path))
 
 
+@dataclass(frozen=True)
 class LRRangeTest:
-    """Find base_lr and max_lr for a LightningModule (section 3.3).
+    """Find base_lr and max_lr for a LightningModule.
 
-        found = LRRangeTest(high=0.1, iterations=800).run(module, train_loader, val_loader)
+        found = LRRangeTest().run(module, train_loader, val_loader)
         print(found.bounds)
+        found.picture("range_test.svg")
 
-    low, high: the ends of the ramp, `linear` in the iteration, or `exponential`, which needs a `low` above 0. iterations:
-    the length of the ramp, in optimizer steps; points: how often it is evaluated. seeds: one ramp each; a seed decides
-    the order of a shuffling loader and whatever the module draws, while all start from the module's own weights.
-    rule: see `range_test.judge`. Raises ValueError for impossible settings.
+    By itself it scans for the rate at which training breaks, and lays a linear ramp up to there. low, high: the ends of
+    a ramp instead, as in the paper (section 3.3), `linear` in the iteration, or `exponential`, which needs a `low` above 0.
+    iterations: the length of the ramp, in optimizer steps or as '2 epochs'; by default 200, or 1,000 where `high` is given.
+    points: how often it is evaluated. seeds: one ramp each; a seed decides the order of a shuffling loader and whatever the
+    module draws, while all start from the module's own weights. rule: `best` (see `range_test.anchor`), by default where the
+    range is chosen here and wherever accuracy is not known; else one of the paper's, see `range_test.judge`. trainer:
+    settings of Lightning's Trainer, as accumulate_grad_batches, gradient_clip_val, precision, accelerator; devices is 1, or
+    a list of one. say: takes a line of progress. Raises ValueError for impossible settings.
     """
 
-    def __init__(
-        self,
-        high: float,
-        low: float = 0.0,
-        iterations: int = 1000,
-        points: int = 20,
-        ramp: str = "linear",
-        seeds: Sequence[int] = (1, 2, 3),
-        rule: str = "rise_and_slow",
-    ) -> None:
-        self._schedule = named("ramp", min_lr=low, max_lr=high, iterations=iterations, ramp=ramp)
-        if not 1 <= points <= iterations:
-            raise ValueError(f"points={points} is impossible: it must be between 1 and the {iterations} iterations")
-        self._iterations, self._points, self._seeds, self._rule = iterations, points, tuple(seeds), rule
+    high: float | None = None
+    low: float = 0.0
+    iterations: int | str | None = None
+    points: int = 20
+    ramp: str = "linear"
+    seeds: Sequence[int] = (1, 2, 3)
+    rule: str | None = None
+    trainer: Mapping[str, Any] = field(default_factory=dict)
+    say: Callable[[str], None] = lambda line: None
+
+    def __post_init__(self) -> None:
+        if self.high is None and (self.low or self.ramp != "linear"):
+            raise ValueError("low and ramp go with high: give all of them, or none to have the range found")
+        if self.rule not in (None, RULE, *RULES):
+            raise ValueError(f"rule={self.rule} is unknown: choose one of {', '.join((RULE, *RULES))}")
+        steps = self.iterations or self._default_steps
+        if isinstance(steps, str):
+            if not EPOCHS.fullmatch(steps.strip()):
+                raise ValueError(f"iterations={steps} is no length: write optimizer steps (200) or epochs ('2 epochs')")
+        elif not 1 <= self.points <= steps:
+            raise ValueError(f"points={self.points} is impossible: it must be between 1 and the {steps} iterations")
+        devices = self.trainer.get("devices", 1)
+        if devices != 1 and not (isinstance(devices, (list, tuple)) and len(devices) == 1):
+            raise ValueError(f"devices={devices}: a range test trains on one device; give 1, or [1] for another than the first")
+        if not self.seeds:
+            raise ValueError("seeds=() is empty: name at least one, as in seeds=(1, 2, 3)")
+        self._schedule(self.low, self.high or 1.0, 1000, self.ramp)
+
+    @property
+    def _default_steps(self) -> int:
+        return _OWN_STEPS if self.high is None else _PAPERS_STEPS
 
     def run(
         self,
-        module: pl.LightningModule,
-        train_loader: Iterable[Any],
-        val_loader: Iterable[Any],
+        module: Any,
+        train_loader: Any,
+        val_loader: Iterable[Any] | None = None,
         evaluate: Evaluate | None = None,
+        monitor: str | None = None,
+        mode: str = "min",
     ) -> Found:
         """Train copies of `module` up the ramp and judge the curves; the module and all random states stay as they are.
 
-        evaluate: from the module to accuracy in percent, mean loss and number of classes. By default, that of
-        `module(inputs)` as scores (n, classes) for the batches (inputs, labels) of `val_loader`.
+        train_loader, val_loader: loaders or any batches, or a datamodule alone. monitor: a metric that the module's own
+        validation_step logs, as val_loss, of which less is better, or more with mode="max". evaluate: from the module to
+        accuracy in percent, mean loss and number of classes. By default the accuracy of `module(inputs)` as scores
+        (n, classes) for batches (inputs, labels). A module that cannot be copied is trained itself and put back.
+        Raises ValueError where a score cannot be had.
         """
-        score = evaluate or (lambda trained: _evaluate(trained, val_loader))
-        ramps = [self._ramp(module, train_loader, score, seed) for seed in self._seeds]
+        climbing = _Climbing(self, module, *self._loaders(train_loader, val_loader), _score(evaluate, monitor, mode))
+        if self.high is not None:
+            curves = [climbing.ramp(self.low, self.high, self.ramp, seed).curve for seed in self.seeds]
+            return Found(self._judged(curves, climbing), curves, climbing.steps)
+        high, told = climbing.scanned()
+        if high is None:
+            return Found(refused(told), [], climbing.steps)
+        first, high = climbing.around(high)
+        ramps = [first, *(climbing.ramp(0.0, high, "linear", seed) for seed in self.seeds[1:])]
         curves = [ramp.curve for ramp in ramps]
-        return Found(judge(curves, max(ramp.classes for ramp in ramps), self._rule), curves)
+        told = [*told, f"The ramp ends at {high:.2g}.", *climbing.told]
+        if self.rule not in (None, RULE):
+            return Found(self._judged(curves, climbing, told), curves, climbing.steps)
+        return Found(anchored(curves, told), curves, climbing.steps)
 
-    def _ramp(self, module: pl.LightningModule, loader: Iterable[Any], score: Evaluate, seed: int) -> "_Ramp":
-        every = max(1, self._iterations // self._points)
-        ramp = _Ramp(lambda iteration: float(self._schedule(iteration)), every, score)
-        with isolate_rng(), quiet():
-            torch.manual_seed(seed)
-            np.random.seed(seed)
-            trainer = package_of(module).Trainer(
-                max_steps=self._iterations,
-                max_epochs=-1,
-                callbacks=[ramp, CyclicLR(self._schedule)],
-                logger=False,
-                enable_checkpointing=False,
-                enable_progress_bar=False,
-                enable_model_summary=False,
-                limit_val_batches=0,
-                num_sanity_val_steps=0,
-            )
-            trainer.fit(_copy(module), loader)
+    def _judged(self, curves: list[Curve], climbing: "_Climbing", told: Sequence[str] = ()) -> Bounds:
+        """By a rule of the paper, where accuracy is known."""
+        assumed = [
+            f"Assumed: the range {self.low:g} to {self.high:g}, {self.ramp}: another length or range may give other bounds."
+        ]
+        said = [*told, *(assumed if self.high is not None else []), *climbing.told]
+        if self.rule == RULE or climbing.is_metric:
+            if self.rule in RULES:
+                raise ValueError(f"rule={self.rule} reads accuracies: take rule={RULE} with monitor=")
+            return anchored(curves, said)
+        percent = [_in_percent(curve, climbing.classes) for curve in curves]
+        if any(one is not other for one, other in zip(percent, curves, strict=True)):
+            said.append("Accuracies are taken for fractions, since none is above 1.")
+        curves[:] = percent
+        bounds = judge(percent, climbing.classes, self.rule or FIRST)
+        return replace(bounds, reasons=(*bounds.reasons, *said))
+
+    def _loaders(self, train: Any, validation: Any) -> tuple[Any, Any]:
+        """Batches that can be gone through again and again."""
+        if hasattr(train, "train_dataloader"):
+            return train, None
+        if iter_is_itself(train):
+            steps = self.iterations if isinstance(self.iterations, int) else self._default_steps
+            train = list(itertools.islice(train, steps * int(self.trainer.get("accumulate_grad_batches", 1))))
+        if isinstance(train, list) and not train:
+            raise ValueError("the training loader gives no batch: give it data")
+        if isinstance(train, list):  # which Lightning would take for a list of loaders
+            train = DataLoader(train, batch_size=None, shuffle=False)  # type: ignore[arg-type]
+        if iter_is_itself(validation):
+            validation = list(validation)
+        return train, validation
+
+    def length(self, loader: Any) -> int:
+        """The steps of a ramp. Raises ValueError for epochs of a loader without length."""
+        steps = self.iterations or self._default_steps
+        if isinstance(steps, int):
+            return steps
+        epochs = EPOCHS.fullmatch(steps.strip())
+        try:
+            batches = len(loader.train_dataloader() if hasattr(loader, "train_dataloader") else loader)
+        except TypeError:
+            raise ValueError(f"iterations={steps}: the loader does not say how long an epoch is, so write steps") from None
+        each = batches / int(self.trainer.get("accumulate_grad_batches", 1))
+        return max(self.points, round(float(epochs[1]) * each) if epochs else 0)
+
+    @staticmethod
+    def _schedule(low: float, high: float, steps: int, ramp: str) -> Policy:
+        return named("ramp", min_lr=low, max_lr=high, iterations=steps, ramp=ramp)
+
+
+class _Climbing:
+    """The ramps of one module, counted."""
+
+    def __init__(self, test: LRRangeTest, module: Any, train: Any, validation: Any, score: Evaluate | Metric | None) -> None:
+        self.steps, self.classes = 0, 2
+        self.told: list[str] = []
+        self._test, self._module, self._loaders = test, module, (train, validation)
+        self._length = test.length(train)
+        self._score = score or _accuracy(train, validation)
+        self.is_metric = isinstance(self._score, Metric)
+        self._started, self._done = time.monotonic(), 0
+
+    def ramp(self, low: float, high: float, form: str, seed: int) -> Ramp:
+        """One ramp with readings."""
+        schedule = self._test._schedule(low, high, self._length, form)
+        ramp = self._climb(schedule, self._length, self._score, seed)
+        self.classes = max(self.classes, ramp.classes)
+        if len({round(share, 12) for share in ramp.groups}) > 1 and not self.told:
+            shares = ", ".join(f"{share:g}" for share in ramp.groups)
+            self.told.append(f"Parameter groups keep their ratios ({shares}): the rates are of the group with 1.")
+        return ramp
+
+    def scanned(self) -> tuple[float | None, list[str]]:
+        """The rate at which a scan of the loss breaks, and what it shows; no rate where it shows that nothing can be found."""
+        schedule = self._test._schedule(scan.LOW, scan.HIGH, scan.STEPS, "exponential")
+        seed = self._test.seeds[0]
+        found = self._climb(schedule, scan.STEPS, None, seed, stop=scan.has_broken)
+        rates, losses = found.rates, found.losses
+        if not losses:  # training_step returns no loss, as it may with manual optimization
+            curve = self._climb(schedule, scan.STEPS, self._score, seed, points=60).curve
+            values = curve.losses if np.isfinite(curve.losses).any() else -curve.accuracies * (1 if curve.mode == "max" else -1)
+            rates, losses = list(curve.rates), [*values]
+            if curve.diverged_at is not None:
+                rates, losses = [*rates, curve.diverged_at], [*losses, math.inf]
+        if not losses or not math.isfinite(losses[0]):
+            return None, [
+                f"The loss is no number at the rate {scan.LOW:g}, before anything is learned: look at the data and at the loss."
+            ]
+        high = scan.breaks_at(rates, losses)
+        if high is None:
+            lowest = rates[int(np.argmin(losses))]
+            return 4 * lowest, [f"The scan does not break up to {rates[-1]:.2g}; its loss is lowest at {lowest:.2g}."]
+        return high, [f"In a scan of {len(rates)} steps training breaks after {high:.2g}."]
+
+    def around(self, high: float) -> tuple[Ramp, float]:
+        """The first ramp, laid anew where its best reading is its last or among its first, and where it ends."""
+        for at in range(_LAID):
+            ramp = self.ramp(0.0, high, "linear", self._test.seeds[0])
+            best = place_of_best(ramp.curve)
+            if at == _LAID - 1:
+                break
+            if best is None or best[1] < _EARLY:
+                high = max(high / _FURTHER**2, _FURTHER * best[0] if best else 0.0)
+            elif best[1] >= best[2] - 1 and ramp.curve.diverged_at is None:
+                high *= _FURTHER
+            else:
+                break
+        return ramp, high
+
+    def _climb(
+        self,
+        schedule: Policy,
+        steps: int,
+        score: Evaluate | Metric | None,
+        seed: int,
+        stop: Callable[[list[float], list[float]], bool] | None = None,
+        points: int | None = None,
+    ) -> Ramp:
+        test = self._test
+        ramp = climb(self._module, self._loaders, schedule, steps, score, points or test.points, seed, test.trainer, stop)
+        self.steps += ramp.count_made
+        self._done += 1
+        expected = len(test.seeds) + (test.high is None)
+        spent = time.monotonic() - self._started
+        left = spent / self._done * max(0, expected - self._done)
+        test.say(f"range test: {self._done} of {max(expected, self._done)} trainings, {spent:.0f} s, about {left:.0f} s left")
         return ramp
 
 
-class _Ramp(Callback):
-    """Evaluates on the way up, and stops where training has clearly diverged."""
-
-    def __init__(self, rate: Callable[[int], float], every: int, score: Evaluate) -> None:
-        self.classes = 2
-        self._rate, self._every, self._score = rate, every, score
-        self._found: list[tuple[float, float, float]] = []
-        self._diverged_at: float | None = None
-
-    @property
-    def curve(self) -> Curve:
-        """What was seen."""
-        rates, accuracies, losses = np.array(self._found, float).reshape(-1, 3).T
-        return Curve(rates, accuracies, losses, self._diverged_at)
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Put the module's own schedulers aside: the ramp takes their place."""
-        trainer.strategy.lr_scheduler_configs = []
-
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Evaluate where it is time."""
-        iteration = trainer.global_step
-        if iteration % self._every or trainer.should_stop:
-            return
-        rate = self._rate(iteration - 1)
-        with _evaluating(pl_module):
-            accuracy, loss, self.classes = self._score(pl_module)
-        if math.isfinite(loss) and loss <= LOSS_LIMIT:
-            self._found.append((rate, accuracy, loss))
-        else:
-            self._diverged_at = rate
-            trainer.should_stop = True
+def _score(evaluate: Evaluate | None, monitor: str | None, mode: str) -> Evaluate | Metric | None:
+    if evaluate is not None and monitor is not None:
+        raise ValueError("evaluate and monitor are two scores: give one of them")
+    return Metric(monitor, mode) if monitor is not None else evaluate
 
 
-@contextmanager
-def _evaluating(module: pl.LightningModule) -> Iterator[None]:
-    was_training = module.training
-    module.eval()
-    with torch.no_grad(), isolate_rng():
-        yield
-    module.train(was_training)
+def _accuracy(train: Any, validation: Any) -> Evaluate:
+    if hasattr(train, "train_dataloader"):
+        raise ValueError("a datamodule is scored by the module's own validation_step: pass monitor=, as in monitor='val_loss'")
+    if validation is None:
+        raise ValueError("there is no val_loader: give one, or pass evaluate=")
+    return accuracy_on(validation)
 
 
-def _evaluate(module: pl.LightningModule, loader: Iterable[Any]) -> Evaluation:
-    correct, total, loss, classes = 0, 0, 0.0, 2
-    for batch in loader:
-        inputs, labels = module.transfer_batch_to_device(batch, module.device, 0)
-        scores = module(inputs).float()
-        if scores.ndim != 2 or scores.shape[1] < 2 or labels.shape != scores.shape[:1] or labels.is_floating_point():
-            raise ValueError(
-                f"module(inputs) is {tuple(scores.shape)} and labels are {tuple(labels.shape)} of {labels.dtype}, not scores "
-                "(n, classes) and class numbers (n,): pass evaluate=, a function of the module to accuracy, loss and classes"
-            )
-        correct += int((scores.argmax(1) == labels).sum())
-        loss += float(F.cross_entropy(scores, labels, reduction="sum"))
-        total, classes = total + len(labels), scores.shape[1]
-    return 100 * correct / total, loss / total, classes
+def iter_is_itself(batches: Any) -> bool:
+    """Whether these batches can be gone through but once."""
+    return hasattr(batches, "__next__")
 
 
-def _copy(module: pl.LightningModule) -> pl.LightningModule:
-    """A copy of the module alone: a trainer that it hangs on stays with the original."""
-    trainer, module._trainer = module._trainer, None
-    try:
-        return copy.deepcopy(module)
-    finally:
-        module._trainer = trainer
+def _in_percent(curve: Curve, classes: int) -> Curve:
+    known = curve.accuracies[np.isfinite(curve.accuracies)]
+    if not len(known) or classes > _CLASSES or known.max() > 1 or not known.max() > 0:
+        return curve
+    return replace(curve, accuracies=100 * curve.accuracies)
