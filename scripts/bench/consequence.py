@@ -28,10 +28,10 @@ from torch.utils.data import DataLoader
 from bench.consequence_problems import Kind, kinds
 from clrbench import environment
 from clrbench.files import write_text
+from clrbench.quiet import quiet
 from clrbench.range_test.standalone import LRRangeTest
 from clrbench.report.tables import to_markdown
 from clrbench.schedules import named
-from clrbench.quiet import quiet
 
 ROOT = Path(__file__).parents[2]
 SEEDS = range(5)
