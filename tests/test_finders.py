@@ -6,7 +6,7 @@ import math
 import pytest
 from conftest import ROOT
 
-from bench import finders
+from bench import consequence, finders
 from clrbench.report.tables import to_markdown
 
 RECORD = ROOT / "results" / "bench" / "finders.json"
@@ -32,3 +32,12 @@ def test_the_table_in_the_docs_is_that_of_the_record() -> None:
     answers = {(found["finder"], found["answer"]): found["rates"] for found in json.loads(RECORD.read_text())["answers"]}
     assert all(len(rates) == 10 for rates in answers.values())
     assert to_markdown(finders.spread(answers)) in (ROOT / "docs" / "range_test.md").read_text()
+
+
+def test_the_tables_of_consequences_in_the_docs_are_those_of_the_record() -> None:
+    record = json.loads((RECORD.parent / "consequence.json").read_text())["problems"]
+    page = (ROOT / "docs" / "range_test.md").read_text()
+    assert to_markdown(consequence.table(record)).strip() in page
+    assert to_markdown(consequence.spread(record)).strip() in page
+    seeds = {len(rows) for found in record.values() for rows in [*found["finders"].values(), *found["grid"].values()]}
+    assert seeds == {len(consequence.SEEDS)}

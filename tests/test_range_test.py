@@ -300,7 +300,7 @@ def test_targets_that_are_no_classes_are_answered_with_the_argument_that_evaluat
 
     data = torch.utils.data.TensorDataset(torch.randn(32, 4), torch.randn(32, 3))
     targets = torch.utils.data.DataLoader(data, batch_size=16)
-    with pytest.raises(ValueError, match=r"not scores \(n, classes\) and class numbers \(n,\): pass evaluate="):
+    with pytest.raises(ValueError, match=r"not scores \(n, classes\) and class numbers \(n,\): .* or evaluate="):
         LRRangeTest(high=1.0, iterations=4, points=2, seeds=(1,)).run(Regression(), targets, targets)
 
 

@@ -1,7 +1,8 @@
 """What the answers of range finders are worth: a run of triangular2 at each, beside a grid of peaks by hand.
 
-`python -m bench.consequence --data DATA` in scripts/; about ten minutes of one core; it goes on with the problems that the record lacks. A finder that is not installed is left out,
-with a line. Ours chose its constants on the first three problems; the others were run once, afterwards.
+`cd scripts && python -m bench.consequence --data DATA`, half an hour of a busy core; it goes on with the problems that its
+record lacks. A finder that is not installed is left out, with a line. Ours chose its constants on three problems, the digits
+and the regression; the others were run once, afterwards.
 """
 
 import argparse
@@ -27,10 +28,10 @@ from torch.utils.data import DataLoader
 from bench.consequence_problems import Kind, kinds
 from clrbench import environment
 from clrbench.files import write_text
+from clrbench.quiet import quiet
 from clrbench.range_test.standalone import LRRangeTest
 from clrbench.report.tables import to_markdown
 from clrbench.schedules import named
-from clrbench.quiet import quiet
 
 ROOT = Path(__file__).parents[2]
 SEEDS = range(5)

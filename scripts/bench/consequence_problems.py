@@ -20,8 +20,10 @@ _STUDY = 0  # the images and sentences are the same for all seeds
 
 @dataclass(frozen=True)
 class Kind:
-    """A problem. make: a fresh net. loss: of outputs and targets. batch_size and steps: of a training. in_percent: whether accuracy judges it, else
-    the loss on the test set. adam: whether AdamW trains it, else SGD with momentum 0.9."""
+    """A problem. make: a fresh net. loss: of outputs and targets. batch_size and steps: of a training.
+
+    in_percent: whether accuracy
+    judges it, else the loss on the test set. adam: whether AdamW trains it, else SGD with momentum 0.9."""
 
     sets: tuple[TensorDataset, TensorDataset, TensorDataset]
     make: Callable[[], nn.Module]
@@ -103,7 +105,7 @@ class Characters(nn.Module):
 
 
 def kinds(root: Path, data: Path) -> Mapping[str, Kind]:
-    """The problems. root: the checkout, whose documents are the text of one; data: where fashion_mnist.npz and cifar10.npz lie."""
+    """The problems. root: the checkout, whose documents are a text; data: where fashion_mnist.npz and cifar10.npz lie."""
     digits = _digits()
     fashion, small_cifar = (_images(data / f"{name}.npz", 2500) for name in ("fashion_mnist", "cifar10"))
     text, count = _text(root)
@@ -159,7 +161,7 @@ def _images(path: Path, count: int) -> tuple[TensorDataset, TensorDataset, Tenso
     with np.load(path) as found:
         pixels = torch.as_tensor(found["x_train"][:count])
         labels = torch.as_tensor(found["y_train"][:count].astype(int)).flatten()
-    pixels = pixels[:, None] if pixels.ndim == 3 else pixels.permute(0, 3, 1, 2)  # noqa: PLR2004
+    pixels = pixels[:, None] if pixels.ndim == 3 else pixels.permute(0, 3, 1, 2)
     return _parts(_standard(pixels), labels)
 
 

@@ -32,15 +32,15 @@ def place_of_best(curve: Curve) -> tuple[float, int, int] | None:
 
 
 def anchored(curves: Sequence[Curve], told: Sequence[str] = ()) -> Bounds:
-    """max_lr at half of the rate at which the ramps did best, base_lr a quarter of that.
+    """max_lr at half of the rate at which the ramps did best; base_lr a quarter of that.
 
     curves: one a seed. told: what was found before, for the reasons. The interval is Student's t over the seeds, with half
     the way to the neighbouring readings and a factor of 1.5, by which another length or end of the ramp moves the best rate.
     """
     found = [best for best in map(place_of_best, curves) if best is not None]
     if not found or len(found) < len(curves):
-        return refused([*told, f"Training broke before {_WINDOW} readings in {len(curves) - len(found)} of {len(curves)} ramps.",
-                        "Take more `iterations`, or check the data and the loss."])  # fmt: skip
+        broken = f"Training broke before {_WINDOW} readings in {len(curves) - len(found)} of {len(curves)} ramps."
+        return refused([*told, broken, "Take more `iterations`, or check the data and the loss."])
     flat = sum(not _rises(curve, place) for curve, (_, place, _) in zip(curves, found, strict=True))
     if 2 * flat > len(curves):
         return refused([*told, _flat(curves[0])])
@@ -48,13 +48,13 @@ def anchored(curves: Sequence[Curve], told: Sequence[str] = ()) -> Bounds:
     best = float(np.mean(logs))
     spacing = float(np.median([math.log1p(1 / (place + 1)) for _, place, _ in found])) / 2
     low, high = by_t(logs)
-    low, high = min(low, min(logs)) - spacing - math.log(FORM), max(high, max(logs)) + spacing + math.log(FORM)
+    low, high = min(low, *logs) - spacing - math.log(FORM), max(high, *logs) + spacing + math.log(FORM)
     max_lr, ends = _SHARE * math.exp(best), (_SHARE * math.exp(low), _SHARE * math.exp(high))
     doubts = list(_doubts(curves, found, ends, flat))
     name = curves[0].monitor or ("loss" if np.isfinite(curves[0].losses).any() else "accuracy")
     facts = [
         f"The {name} is best at {math.exp(best):.2g}: max_lr is half of that, base_lr a quarter of max_lr.",
-        f"Assumed: a linear ramp from 0. Half or twice its length or its end may move max_lr by {FORM:g}, which the interval has.",
+        f"Assumed: a linear ramp from 0. Half or twice its length or end may move max_lr by {FORM:g}: the interval has that.",
     ]
     return Bounds(
         _BASE * max_lr,
@@ -96,7 +96,9 @@ def _flat(curve: Curve) -> str:
     )
 
 
-def _doubts(curves: Sequence[Curve], found: Sequence[tuple[float, int, int]], ends: tuple[float, float], flat: int) -> list[str]:
+def _doubts(
+    curves: Sequence[Curve], found: Sequence[tuple[float, int, int]], ends: tuple[float, float], flat: int
+) -> list[str]:
     doubts = []
     if any(place >= number - 1 and curve.diverged_at is None for curve, (_, place, number) in zip(curves, found, strict=True)):
         doubts.append("A ramp is best at its end: max_lr may be a lower limit; take more `iterations`.")

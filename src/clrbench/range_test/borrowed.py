@@ -42,7 +42,7 @@ def lent(module: Any) -> Iterator[Any]:
     try:
         try:
             copied = copy.deepcopy(module)
-        except Exception:  # noqa: BLE001 - whatever it is that cannot be copied
+        except Exception:
             copied = None
         if copied is not None:
             yield _without_followers(copied)
@@ -125,7 +125,7 @@ def _parted(made: Any) -> tuple[Any, int]:
     """The optimizers of what configure_optimizers returns, and how many schedulers came with them."""
     if isinstance(made, dict):
         return made["optimizer"], int("lr_scheduler" in made)
-    if isinstance(made, (list, tuple)) and len(made) == 2 and isinstance(made[0], (list, tuple)):  # noqa: PLR2004
+    if isinstance(made, (list, tuple)) and len(made) == 2 and isinstance(made[0], (list, tuple)):
         return list(made[0]), len(made[1]) if isinstance(made[1], (list, tuple)) else 1
     if isinstance(made, (list, tuple)) and made and isinstance(made[0], dict):
         return [one["optimizer"] for one in made], sum("lr_scheduler" in one for one in made)
@@ -140,5 +140,5 @@ def _generators(loader: Any) -> list[torch.Generator]:
         held = getattr(part, "__dict__", {})
         found += [value for value in held.values() if isinstance(value, torch.Generator) and value not in found]
         parts += [held[name] for name in _PARTS if name in held and not any(held[name] is seen for seen in parts)]
-        parts += list(part) if isinstance(part, (list, tuple)) and len(part) < 10 else []  # noqa: PLR2004
+        parts += list(part) if isinstance(part, (list, tuple)) and len(part) < 10 else []
     return found

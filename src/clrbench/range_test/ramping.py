@@ -11,10 +11,10 @@ from pytorch_lightning.utilities.seed import isolate_rng
 
 from clrbench.callback import CyclicLR
 from clrbench.packages import Callback, package_of
+from clrbench.quiet import quiet
 from clrbench.range_test.borrowed import lent, modes_kept, seeded
 from clrbench.range_test.curve import LOSS_LIMIT, Curve
 from clrbench.range_test.score import Evaluate, Metric
-from clrbench.quiet import quiet
 
 Policy = Callable[[Any], Any]
 # A loss so many times as far from the first one as the best that was seen has diverged.
@@ -111,7 +111,9 @@ class Ramp(Callback):
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Refuse several processes, each of which would see a part."""
         if trainer.world_size > 1:
-            raise ValueError(f"a range test trains on one device, not {trainer.world_size}: give devices=1, or devices=[1] for another")
+            raise ValueError(
+                f"a range test trains on one device, not {trainer.world_size}: give devices=1, or devices=[1] for another"
+            )
         self.groups = [share for shares in self._cyclic.state_dict()["shares"] for share in shares]
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:

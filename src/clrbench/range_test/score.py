@@ -42,7 +42,7 @@ def accuracy_on(loader: Iterable[Any]) -> Evaluate:
         correct, total, loss, classes = 0, 0, 0.0, 2
         for batch in loader:
             moved = module.transfer_batch_to_device(batch, module.device, 0)
-            if not isinstance(moved, (list, tuple)) or len(moved) != 2:  # noqa: PLR2004
+            if not isinstance(moved, (list, tuple)) or len(moved) != 2:
                 raise ValueError(f"a batch is a {type(moved).__name__}, not (inputs, labels): {_INSTEAD}")
             inputs, labels = moved
             scores = module(inputs)
@@ -66,11 +66,9 @@ def _check(scores: Any, labels: Any) -> None:
     are_tensors = isinstance(scores, torch.Tensor) and isinstance(labels, torch.Tensor)
     if not are_tensors:
         raise ValueError(f"module(inputs) is a {type(scores).__name__}, labels a {type(labels).__name__}: {_INSTEAD}")
-    is_safe = scores.ndim == 2 and scores.shape[1] > 1 and labels.shape == scores.shape[:1]  # noqa: PLR2004
+    is_safe = scores.ndim == 2 and scores.shape[1] > 1 and labels.shape == scores.shape[:1]
     if not is_safe or labels.is_floating_point() or labels.dtype == torch.bool:
         raise ValueError(
             f"module(inputs) is {tuple(scores.shape)} and labels are {tuple(labels.shape)} of {labels.dtype}, not scores "
             f"(n, classes) and class numbers (n,): {_INSTEAD}"
         )
-
-

@@ -126,7 +126,9 @@ class LRRangeTest:
 
     def _judged(self, curves: list[Curve], climbing: "_Climbing", told: Sequence[str] = ()) -> Bounds:
         """By a rule of the paper, where accuracy is known."""
-        assumed = [f"Assumed: the range {self.low:g} to {self.high:g}, {self.ramp}: another length or range may give other bounds."]
+        assumed = [
+            f"Assumed: the range {self.low:g} to {self.high:g}, {self.ramp}: another length or range may give other bounds."
+        ]
         said = [*told, *(assumed if self.high is not None else []), *climbing.told]
         if self.rule == RULE or climbing.is_metric:
             if self.rule in RULES:
@@ -175,9 +177,7 @@ class LRRangeTest:
 class _Climbing:
     """The ramps of one module, counted."""
 
-    def __init__(
-        self, test: LRRangeTest, module: Any, train: Any, validation: Any, score: Evaluate | Metric | None
-    ) -> None:
+    def __init__(self, test: LRRangeTest, module: Any, train: Any, validation: Any, score: Evaluate | Metric | None) -> None:
         self.steps, self.classes = 0, 2
         self.told: list[str] = []
         self._test, self._module, self._loaders = test, module, (train, validation)
@@ -210,7 +210,7 @@ class _Climbing:
                 rates, losses = [*rates, curve.diverged_at], [*losses, math.inf]
         if not losses or not math.isfinite(losses[0]):
             return None, [
-                f"The loss is no number at the rate {scan.LOW:g}, where nothing has been learned: look at the data and at the loss."
+                f"The loss is no number at the rate {scan.LOW:g}, before anything is learned: look at the data and at the loss."
             ]
         high = scan.breaks_at(rates, losses)
         if high is None:
@@ -274,6 +274,6 @@ def iter_is_itself(batches: Any) -> bool:
 
 def _in_percent(curve: Curve, classes: int) -> Curve:
     known = curve.accuracies[np.isfinite(curve.accuracies)]
-    if not len(known) or classes > _CLASSES or known.max() > 1 or not 0 < known.max():
+    if not len(known) or classes > _CLASSES or known.max() > 1 or not known.max() > 0:
         return curve
     return replace(curve, accuracies=100 * curve.accuracies)
