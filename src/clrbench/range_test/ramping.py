@@ -11,10 +11,10 @@ from pytorch_lightning.utilities.seed import isolate_rng
 
 from clrbench.callback import CyclicLR
 from clrbench.packages import Callback, package_of
+from clrbench.quiet import quiet
 from clrbench.range_test.borrowed import lent, modes_kept, seeded
 from clrbench.range_test.curve import LOSS_LIMIT, Curve
 from clrbench.range_test.score import Evaluate, Metric
-from clrbench.quiet import quiet
 
 Policy = Callable[[Any], Any]
 # A loss so many times as far from the first one as the best that was seen has diverged.
