@@ -1,5 +1,7 @@
 """A module, data and a metric of one's own: pairing, records, resuming, identity, and mistakes."""
 
+import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -7,10 +9,17 @@ from typing import Any
 import own_tasks
 import pytest
 import torch
-from conftest import composed
+from conftest import ROOT, composed
+from rich.console import Console as RichConsole
 
 from clrbench import config as forms
+from clrbench.analysis.verdicts import judge_all
 from clrbench.errors import ClrbenchError
+from clrbench.report.contents import gather
+from clrbench.report.figures import accuracy_drawing
+from clrbench.report.tables import summary_frame
+from clrbench.report.terminal import print_summary
+from clrbench.runs import read_runs
 from clrbench.sweep.planner import Planner
 from clrbench.tasks.recorder import OwnRecorder
 from clrbench.tasks.spec import resolve_own
@@ -56,6 +65,7 @@ def test_a_module_of_ones_own_is_recorded_by_its_own_metric(make_config: Make, c
     assert "metric    val_mse in m2: less is better" in said
     assert record.config()["identity"]["metric"] == {"monitor": "val_mse", "mode": "min"}
     assert record.config()["deals_again"] is True
+    assert result.seconds < 60
 
 
 def test_the_groups_keep_their_ratio_and_get_the_policys_rate(make_config: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,3 +236,29 @@ def test_images_know_nothing_of_the_task(make_config: Make) -> None:
     spec = resolve(config, load(config.data, config.paths))
     assert "task" not in spec.identity
     assert "task:" not in spec.config_text()
+
+
+def test_words_go_by_the_metrics_own_direction_and_unit(
+    make_config: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = (*OWN, *METRIC, "task.unit=m2", "task.margin=0.01", *RATES[3:], "bounds.base_lr=0.0001", "bounds.max_lr=0.03")
+    for seed in (1, 2):
+        for choice in ("policy=fixed", "policy=triangular2 policy.step_size=10"):
+            train(make_config(*more, *choice.split(), f"seed={seed}"), Console(silent=True), OWN)
+    runs, faults = read_runs(Path(make_config().paths.results))
+    assert len(runs) == 4
+    assert faults == []
+    print_summary(RichConsole(width=200), "runs", runs, ROOT / "conf", tmp_path)
+    said = capsys.readouterr().out
+    assert "test mse, m2" in said
+    assert "%" not in said.replace("95%", "")
+    assert re.search(r"triangular2.* is ahead of fixed.*: -\d.* m2 \[", said)
+    assert "gain -" in said
+    assert "-m experiment=compare task=lightning task.module._target_=own_tasks.Regression" in said
+    assert not [verdict for verdict in judge_all(runs, ROOT / "conf", tmp_path) if verdict.source]
+    section = gather(tmp_path / "one" / "results", ROOT / "conf").sections[0]
+    assert [arm.name for arm in section.best_first] == ["triangular2", "fixed"]
+    drawing = accuracy_drawing("one", section.best_first, section.accuracy)
+    assert drawing.data["labels"] == ("epoch", "test mse, m2")
+    assert "NaN" not in json.dumps(drawing.data)
+    assert "test mse, m2" in summary_frame(section.summary).columns

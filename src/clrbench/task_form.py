@@ -14,7 +14,7 @@ _MORE = {"acc", "accuracy", "f1", "auc", "auroc", "precision", "recall", "iou", 
 _FILLED: dict[str, dict[str, Any]] = {
     "data": {"sources": [], "batch_size": 1},
     "model": {"net": {}, "input": "standardize", "weight_decay": 0.0},
-    "optimizer": {"name": "its own", "rule": {}, "weight_decay": 0.0},
+    "optimizer": {"name": "", "rule": {}, "weight_decay": 0.0},
 }
 # What Lightning's Trainer is given by the suite, and where it is said.
 _GIVEN = {

@@ -71,7 +71,8 @@ class OwnRecorder(Callback):
 
     def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
         """Stop the clock, and lay the random numbers of training aside."""
-        self._seconds += time.perf_counter() - self._since
+        if not trainer.sanity_checking:
+            self._seconds += time.perf_counter() - self._since
         self._aside.enter_context(isolate_rng())
         self._before = dict(trainer.callback_metrics)
 
