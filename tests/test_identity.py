@@ -13,7 +13,7 @@ from clrbench.data.load import LoadedSet, load
 from clrbench.errors import ConfigError
 from clrbench.identity import PUBLIC_NAMES, by_contents, public
 from clrbench.schedules import POLICIES
-from clrbench.spec import _given
+from clrbench.spec import given
 from clrbench.store import Evaluation
 from clrbench.training.console import Console
 from clrbench.training.run import train
@@ -152,8 +152,8 @@ def test_arms_that_name_gamma_are_known_by_it_alone_as_before_there_was_a_declin
 
 def test_a_null_is_a_setting_of_a_policy_from_outside() -> None:
     node = {"_target_": "numpy.full_like", "fill_value": 0.1, "dtype": None}
-    assert _given(node) == node
-    assert _given({"_target_": "clrbench.schedules.dropping", "schedule": node, "x": None}) == {
+    assert given(node) == node
+    assert given({"_target_": "clrbench.schedules.dropping", "schedule": node, "x": None}) == {
         **{"_target_": "clrbench.schedules.dropping", "schedule": node}
     }
 

@@ -47,8 +47,8 @@ def test_every_command_of_the_page_runs_as_it_is_written(folder: Path) -> None:
         run(command, folder)
     records = [json.loads(path.read_text()) for path in sorted(folder.glob("results/runs/adhoc/*/result.json"))]
     assert {record["status"] for record in records} == {"finished"}
-    assert {record["data"] for record in records} == {"stripes", "datamodule", "digits"}
-    assert {record["model"] for record in records} == {"small_cnn", "perceptron"}
+    assert {record["data"] for record in records} == {"stripes", "datamodule", "digits", "Corpus", "Sine"}
+    assert {record["model"] for record in records} == {"small_cnn", "perceptron", "CharLM", "Curve"}
     assert sorted((record["policy"], record["seed"]) for record in records if record["data"] == "digits") == [
         (policy, seed) for policy in ("halving", "triangular2") for seed in range(1, 6)
     ]

@@ -185,7 +185,14 @@ def test_the_table_shows_failures_only_where_there_are_any(tmp_path: Path) -> No
 
 def test_at_80_columns_names_and_settings_stay_whole_and_what_has_no_room_is_told(tmp_path: Path) -> None:
     long = {"arm": "compare/fixed_middle", "data": "cifar10", "model": "cifar10_full", "iterations": 70000, "runs": 5}
-    numbers = {"test_accuracy": 81.2, "half_width": 0.3, "to_fixed": 22000.0, "speed_up": 3.1, "seconds": 1234.5}
+    numbers = {
+        "measure": "test accuracy, %",
+        "test_accuracy": 81.2,
+        "half_width": 0.3,
+        "to_fixed": 22000.0,
+        "speed_up": 3.1,
+        "seconds": 1234.5,
+    }
     rows = [
         {"settings": f"base_lr=0.001, max_lr=0.006, step_size={size}", "diverged": 1, "failed": 0, **long, **numbers}
         for size in (2000, 4000)

@@ -183,7 +183,8 @@ def measure_bounds(composed: DictConfig) -> None:
 
 def _ending(result: store.Result, folder: Path) -> str:
     if result.status == store.FINISHED:
-        speed = f"{result.seconds:.1f} s of training, {result.images_per_second:,.0f} images/s"
+        pace = result.iterations / result.seconds if result.seconds else 0
+        speed = f"{result.images_per_second:,.0f} images/s" if result.images_per_second else f"{pace:,.0f} iterations/s"
         reached = f"{result.metric.replace('_', ' ')} {result.shown_value}"
-        return f"{reached} after {result.iterations:,} iterations ({speed})  {folder}"
+        return f"{reached} after {result.iterations:,} iterations ({result.seconds:.1f} s of training, {speed})  {folder}"
     return f"{result.status}: {result.reason}  {folder}"

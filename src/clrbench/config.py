@@ -16,6 +16,7 @@ from clrbench.errors import ConfigError
 from clrbench.keys import check_keys
 from clrbench.schedules import RAMPS
 from clrbench.settings import EPOCHS
+from clrbench.task_form import MODES, check_own, with_own_names
 
 SOURCES = ("digits", "npz", "torchvision", "imagefolder", "datamodule", "stream")
 INPUTS = ("mean_image", "standardize", "imagenet")
@@ -75,6 +76,31 @@ class Optimizer:
     name: str = MISSING
     rule: dict[str, Any] = MISSING
     weight_decay: float = _at_least(0)
+
+
+@dataclass
+class Task:
+    """What is trained: images, by the suite's own module; or a LightningModule on its LightningDataModule, both as they are.
+
+    module, data: `_target_` and settings. monitor: the metric that runs are compared by, as the module logs it; mode: whether
+    its least or its greatest value is the best; unit: of its values; margin: the least difference that counts, in that unit;
+    version: of the user's code; trainer: what else Lightning's Trainer is given.
+    """
+
+    name: str = _one_of("image", "lightning", default="image")
+    module: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    monitor: str | None = None
+    mode: str | None = _one_of(*MODES, default=None)
+    unit: str = ""
+    margin: float = _at_least(0, 0.0)
+    version: str | None = None
+    trainer: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether a user's module is trained."""
+        return self.name == "lightning"
 
 
 @dataclass
@@ -154,6 +180,7 @@ class Config:
     scale: float = _above(0)
     averages: list[str] = field(default_factory=list, metadata={"each": AVERAGES})
     ema_epochs: float = _above(0, 1.0)
+    task: Task = field(default_factory=Task)
     data: Data = field(default_factory=Data)
     model: Model = field(default_factory=Model)
     optimizer: Optimizer = field(default_factory=Optimizer)
@@ -196,6 +223,7 @@ def checked(composed: DictConfig) -> Config:
     """Turn a composed configuration into a Config. Raises ConfigError in one line for what cannot be run."""
     try:
         check_keys(composed, Config)
+        composed = with_own_names(composed)
         config = OmegaConf.to_object(OmegaConf.merge(_form(), composed))
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
@@ -207,7 +235,10 @@ def checked(composed: DictConfig) -> Config:
         raise ConfigError(
             f"bounds.times={config.bounds.times:g} goes with bounds=range_test: set base_lr and max_lr themselves"
         )
-    _check_data(config.data)
+    if config.task.is_own:
+        check_own(config)
+    else:
+        _check_data(config.data)
     _check_names(config)
     _check_bounds(config)
     _check_devices(config)
@@ -225,7 +256,7 @@ def _check_fields(group: Any, prefix: str = "") -> None:
         key, value, rule = f"{prefix}{it.name}", getattr(group, it.name), it.metadata
         if is_dataclass(value):
             _check_fields(value, f"{key}.")
-        elif value not in rule.get("choices", (value,)):
+        elif value is not None and value not in rule.get("choices", (value,)):
             raise ConfigError(f"{key}={value} is unknown: choose one of {', '.join(rule['choices'])}")
         elif unknown := [one for one in value if one not in rule["each"]] if "each" in rule else []:
             raise ConfigError(f"{key}={unknown[0]} is unknown: choose one of {', '.join(rule['each'])}")

@@ -28,3 +28,8 @@ def package_of(module: Any) -> Any:
         if isinstance(module, package.LightningModule):
             return package
     raise TypeError(f"{type(module).__name__} is no LightningModule: derive it from lightning.pytorch.LightningModule")
+
+
+def has_hook(made: type, hook: str, base: str) -> bool:
+    """Whether a class derived from `base`, of either package, has a hook of its own."""
+    return all(getattr(made, hook) is not getattr(getattr(package, base), hook) for package in PACKAGES)

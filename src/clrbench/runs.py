@@ -8,6 +8,7 @@ from typing import Any
 
 from clrbench import schedules
 from clrbench.errors import ClrbenchError
+from clrbench.measure import PERCENT, Measure
 from clrbench.schedules import Schedule
 from clrbench.schema import SCHEMA
 from clrbench.store import FINISHED, Evaluation, Record, Result, records
@@ -57,7 +58,29 @@ class Run:
     @cached_property
     def course(self) -> list[tuple[int, float]]:
         """(iteration, value of the run's metric) at each evaluation. Raises ClrbenchError for a damaged evals.csv."""
-        return [(row.iteration, row.metrics[self.result.metric]) for row in self.evaluations]
+        return [(row.iteration, row.metrics[self.evaluated]) for row in self.evaluations]
+
+    @property
+    def evaluated(self) -> str:
+        """The name of what each evaluation measures; a task of a user's own may end with a test loop that has another."""
+        return str((self.config.get("task") or {}).get("monitor") or self.result.metric)
+
+    @property
+    def end(self) -> float | None:
+        """Where the course ends: the result, unless a test loop found that."""
+        return self.result.value if self.evaluated == self.result.metric else self.course[-1][1]
+
+    @property
+    def is_of_images(self) -> bool:
+        """Whether it is the suite's own task, of which the claims of the paper are."""
+        return "task" not in self.config
+
+    @cached_property
+    def measure(self) -> Measure:
+        """What the run is compared by."""
+        result, task = self.result, self.config.get("task") or {}
+        margin = PERCENT.margin if self.is_of_images else float(task.get("margin") or 0)
+        return Measure(result.metric, result.mode, result.unit, margin)
 
     @cached_property
     def evaluations(self) -> list[Evaluation]:

@@ -87,7 +87,13 @@ class Result:
     @property
     def shown_value(self) -> str:
         """The value with its unit: two decimals of a percentage, four digits of anything else."""
-        return "none" if self.value is None else f"{self.value:.2f}%" if self.unit == "%" else f"{self.value:.4g} {self.unit}"
+        return (
+            "none"
+            if self.value is None
+            else f"{self.value:.2f}%"
+            if self.unit == "%"
+            else f"{self.value:.4g} {self.unit}".rstrip()
+        )
 
 
 @dataclass(frozen=True)

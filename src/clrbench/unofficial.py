@@ -147,3 +147,12 @@ def no_profiler() -> Any:
             return nothing
 
     return Nothing()
+
+
+def validate_after(trainer: Any, batches: int) -> None:
+    """Have a fit under way validate when so many batches of it are behind, counted from its start.
+
+    Why: Lightning validates every so many batches, and cycles end where they end. Its trainer asks at each batch whether the
+    number of batches so far is a multiple of this attribute, where `check_val_every_n_epoch` is None.
+    """
+    trainer.val_check_batch = batches

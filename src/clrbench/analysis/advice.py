@@ -18,7 +18,6 @@ from clrbench.store import DIVERGED, FAILED
 
 CYCLE, KEEP, UNKNOWN = "use CLR", "keep the fixed rate", "not enough runs"
 RIGHT, WRONG = "take the bounds that the range test finds", "take other bounds than the range test finds"
-MARGIN = 0.5
 SEEDS = 5
 # What an experiment sweeps over, as far as runs are typed with it.
 _OF_EXPERIMENT = ("experiment=", "arm=", "seed=", "policy", "bounds", "optimizer")
@@ -30,8 +29,8 @@ class Advice:
     """Which policy to take, and what that rests on.
 
     choice: one of CYCLE, KEEP and UNKNOWN; of bounds alone RIGHT, WRONG and UNKNOWN. gain: of the best cyclical arm
-    over the best fixed rate, in percentage points, with its 95% interval. because: sentences. command: what would settle it,
-    empty where it is settled.
+    over the best fixed rate, in the unit of their measure, with its 95% interval. because: sentences. command: what would
+    settle it, empty where it is settled.
     """
 
     data: str
@@ -74,9 +73,9 @@ def _advice(arms: Sequence[Arm], data: str, model: str) -> Advice:
     if fixed is None or best is None:
         command = _rival_command(arms[0], data, model)
         return Advice(**about, choice=UNKNOWN, because=[_lacking(arms)], command=command)
-    differences = paired(best.accuracies, fixed.accuracies)
+    differences, measure = paired(best.accuracies, fixed.accuracies), best.measure
     is_tuned = len(_rates(rivals)) >= RATES
-    choice = _choice(differences) if is_tuned else UNKNOWN
+    choice = _choice([measure.sign * value for value in differences], measure.margin) if is_tuned else UNKNOWN
     return Advice(
         **about,
         choice=choice,
@@ -132,12 +131,13 @@ def _cost(deviation: Deviation) -> str:
     return f"with {deviation.times:g} times these bounds: {', '.join([*notes, *ended])}"
 
 
-def _choice(differences: Sequence[float]) -> str:
+def _choice(differences: Sequence[float], margin: float) -> str:
+    """What gains, each of which is better where it is more, make of the policy."""
     if stats.least_p(len(differences)) > ALPHA:
         return UNKNOWN
     if _shows(stats.p_above, differences):
         return CYCLE
-    is_equal = max(stats.p_within(differences, MARGIN), stats.p_within(differences, MARGIN, stats.exact_p_above)) <= ALPHA
+    is_equal = max(stats.p_within(differences, margin), stats.p_within(differences, margin, stats.exact_p_above)) <= ALPHA
     if is_equal or _shows(stats.p_above, [-difference for difference in differences]):
         return KEEP
     return UNKNOWN
@@ -155,7 +155,7 @@ def _because(arms: Sequence[Arm], best: Arm, fixed: Arm, differences: Sequence[f
         f"the best fixed rate, {fixed.label}, {describe(fixed)}: {_mean(fixed)} after {fixed.iterations:,} iterations",
     ]
     if differences:
-        said.append(f"gain {in_words(differences)}")
+        said.append(f"gain {in_words(differences, best.measure)}")
     said.append(f"it rests on the best of {cyclical} cyclical arms and of the fixed rates {tried}, chosen on these same runs")
     if len(rates) < RATES:
         said.append(untuned(set(rates)))
@@ -176,7 +176,7 @@ def describe(arm: Arm) -> str:
 
 
 def _mean(arm: Arm) -> str:
-    return f"{fmean(arm.accuracies.values()):.2f}% (n = {len(arm.accuracies)})"
+    return f"{arm.measure.value(fmean(arm.accuracies.values()))} (n = {len(arm.accuracies)})"
 
 
 def _rival_command(arm: Arm, data: str, model: str) -> str:
@@ -217,5 +217,5 @@ def _seeds(arm: Arm | None = None) -> str:
 
 def _first_command(data: str, model: str, typed: Sequence[str] = (), arm: Arm | None = None) -> str:
     groups = {text.partition("=")[0] for text in typed}
-    named = [f"{group}={name}" for group, name in (("data", data), ("model", model)) if group not in groups]
+    named = [f"{group}={name}" for group, name in (("data", data), ("model", model)) if not {group, "task"} & groups]
     return f"python train.py -m {shlex.join(['experiment=compare', *named, *typed])} seed={_seeds(arm)}"

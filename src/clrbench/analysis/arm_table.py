@@ -24,6 +24,7 @@ SCHEMA = {
     "runs": pl.Int64,
     "diverged": pl.Int64,
     "failed": pl.Int64,
+    "measure": pl.String,
     "test_accuracy": pl.Float64,
     "half_width": pl.Float64,
     "to_fixed": pl.Float64,
@@ -36,8 +37,9 @@ def summarize(arms: Sequence[Arm]) -> pl.DataFrame:
     """One row an arm.
 
     Columns: source, experiment, data, model; arm, its name; settings, what tells it from others of the same name;
-    iterations, the budget; runs, diverged and failed, which count the runs by how they ended; test_accuracy, the mean of
-    the finished runs in percent; half_width, half of its 95% interval by Student's t, null for fewer than two runs;
+    iterations, the budget; runs, diverged and failed, which count the runs by how they ended; measure, the metric and its
+    unit; test_accuracy, the mean of it over the finished runs; half_width, half of its 95% interval by Student's t, null
+    for fewer than two runs;
     to_fixed, the median over seeds of the iterations to the accuracy at which the best fixed rate of the same seed ends,
     infinity where most seeds never get there, null for a fixed rate and where none with the same seed is among the rivals;
     speed_up, the budget of that fixed rate over it; seconds, their mean training time.
@@ -66,6 +68,7 @@ def _row(arm: Arm, fixed: Arm | None) -> dict[str, Any]:
         "runs": len(accuracies),
         "diverged": arm.count(DIVERGED),
         "failed": arm.count(FAILED),
+        "measure": arm.measure.heading,
         "test_accuracy": mean(accuracies) if accuracies else None,
         "half_width": half_width(accuracies),
         "to_fixed": needed,
@@ -76,8 +79,8 @@ def _row(arm: Arm, fixed: Arm | None) -> dict[str, Any]:
 
 def _median_to_rival(arm: Arm, rival: Arm) -> float | None:
     """The median over common seeds (of an even number, the later of the middle two, so that it is one that occurred)."""
-    targets = rival.accuracies
-    needed = sorted(
-        iterations_to_target(run.course, targets[run.result.seed]) for run in arm.finished if run.result.seed in targets
-    )
+    sign = arm.measure.sign
+    targets = {run.result.seed: sign * end for run in rival.finished if (end := run.end) is not None}
+    courses = {run.result.seed: [(at, sign * value) for at, value in run.course] for run in arm.finished}
+    needed = sorted(iterations_to_target(course, targets[seed]) for seed, course in courses.items() if seed in targets)
     return needed[len(needed) // 2] if needed else None

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from clrbench.measure import Measure
 from clrbench.runs import Run
 
 _FLOAT32 = "float32"
@@ -57,7 +58,12 @@ class Arm:
         """What rivals share: source, experiment, data in one form and order, model, optimizer and arithmetic."""
         settings = self.runs[0].settings
         data = tuple(settings.get(key) for key in _OF_DATA)
-        return self.source, self.experiment, *self.task, self.optimizer, self.arithmetic, *data
+        return self.source, self.experiment, *self.task, self.optimizer, self.arithmetic, *data, self.measure
+
+    @property
+    def measure(self) -> Measure:
+        """What its runs are compared by."""
+        return self.runs[0].measure
 
     @property
     def task(self) -> tuple[str, str]:

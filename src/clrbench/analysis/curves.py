@@ -1,5 +1,6 @@
 """How accuracy and rate move over a run, and how the end depends on a setting: data frames for figures and their tables."""
 
+import math
 from collections.abc import Sequence
 from statistics import fmean
 
@@ -37,7 +38,7 @@ def _row(runs: Sequence[Run], at: int) -> tuple[float | None, ...]:
     accuracies = [run.course[at][1] for run in runs]
     low, high = interval(accuracies) or (None, None)
     together = [run.evaluations[at] for run in runs]
-    first, losses = together[0], [(row.train_loss, row.metrics["test_loss"]) for row in together]
+    first, losses = together[0], [(row.train_loss, row.metrics.get("test_loss", math.nan)) for row in together]
     train_loss, test_loss = (fmean(values) for values in zip(*losses, strict=True))
     return first.iteration, first.epoch, first.lr, fmean(accuracies), low, high, train_loss, test_loss
 
@@ -67,7 +68,7 @@ def _iterations_per_epoch(run: Run) -> float:
 
 def target_curves(arms: Sequence[Arm]) -> dict[str, pl.DataFrame]:
     """Iterations to target of each arm with finished runs, by label, over the same targets: see `targets.target_curve`."""
-    trained = [arm for arm in arms if arm.finished]
+    trained = [arm for arm in arms if arm.finished and arm.measure.is_percent and arm.measure.mode == "max"]
     reached = [value for arm in trained for run in arm.finished for _, value in run.course]
     if not reached:
         return {}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from clrbench.analysis.arms import Arm
-from clrbench.stats import interval
+from clrbench.measure import PERCENT, Measure
 
 # A comparison with fewer fixed rates is one with a rate that nobody tuned.
 RATES = 3
@@ -13,7 +13,7 @@ RATES = 3
 
 @dataclass(frozen=True)
 class Lead:
-    """An arm beside another of the same comparison: the differences over common seeds, in percentage points."""
+    """An arm beside another of the same comparison: the differences over common seeds, in the unit of their measure."""
 
     arm: Arm
     other: Arm
@@ -23,12 +23,13 @@ class Lead:
     @property
     def words(self) -> str:
         """Which is ahead, by how much, and at which budgets where these differ."""
-        mean = round(fmean(self.differences), 2)
+        measure = self.arm.measure
+        mean = measure.sign * (round(fmean(self.differences), 2) if measure.is_percent else fmean(self.differences))
         stands = "is ahead of" if mean > 0 else "is behind" if mean < 0 else "is level with"
         best = f", the best of {self.of_fixed} fixed rates" if self.of_fixed > 1 else ""
         budgets = self.arm.iterations, self.other.iterations
         budgets_in_words = "" if budgets[0] == budgets[1] else f" ({budgets[0]:,} against {budgets[1]:,} iterations)"
-        return f"{self.arm.label} {stands} {self.other.label}{best}{budgets_in_words}: {in_words(self.differences)}"
+        return f"{self.arm.label} {stands} {self.other.label}{best}{budgets_in_words}: {in_words(self.differences, measure)}"
 
 
 def leads(arms: Sequence[Arm]) -> list[str]:
@@ -71,9 +72,9 @@ def comparisons(arms: Sequence[Arm]) -> list[list[Arm]]:
 
 
 def best_of(arms: Sequence[Arm]) -> Arm | None:
-    """The arm with the highest mean accuracy among those with the most seeds."""
+    """The arm with the best mean among those with the most seeds."""
     able = [arm for arm in arms if arm.accuracies]
-    return max(able, key=lambda arm: (len(arm.accuracies), fmean(arm.accuracies.values())), default=None)
+    return max(able, key=lambda arm: (len(arm.accuracies), arm.measure.sign * fmean(arm.accuracies.values())), default=None)
 
 
 def paired(treatment: Mapping[int, float], control: Mapping[int, float]) -> list[float]:
@@ -83,11 +84,9 @@ def paired(treatment: Mapping[int, float], control: Mapping[int, float]) -> list
 
 def points(differences: Sequence[float]) -> str:
     """Their mean in percentage points and its 95% interval."""
-    bounds = interval(differences)
-    spread = "" if bounds is None else f" [{bounds[0]:+.2f}, {bounds[1]:+.2f}]"
-    return f"{fmean(differences):+.2f} points{spread}"
+    return PERCENT.differences(differences)
 
 
-def in_words(differences: Sequence[float]) -> str:
+def in_words(differences: Sequence[float], measure: Measure = PERCENT) -> str:
     """The same, and of how many seeds."""
-    return f"{points(differences)}, n = {len(differences)} common seeds"
+    return f"{measure.differences(differences)}, n = {len(differences)} common seeds"

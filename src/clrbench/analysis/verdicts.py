@@ -69,6 +69,7 @@ class Verdict:
 
 def judge_all(runs: Sequence[Run], conf: Path, results: Path) -> list[Verdict]:
     """A verdict on each claim of CONF/claims from each source, experiment and setting that has runs for it, else `not run`."""
+    runs = [run for run in runs if run.is_of_images]
     verdicts = [verdict for family in read_families(conf) for verdict in judge_family(family, runs, results)]
     return sorted(verdicts, key=lambda verdict: _order(verdict.claim))
 

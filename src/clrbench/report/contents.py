@@ -46,13 +46,16 @@ class Section:
 
     @property
     def summary(self) -> pl.DataFrame:
-        """A row an arm, the most accurate first: see analysis.arm_table."""
-        return summarize(self.arms).sort("test_accuracy", descending=True, nulls_last=True, maintain_order=True)
+        """A row an arm, the best first: see analysis.arm_table."""
+        is_more = self.arms[0].measure.sign > 0
+        return summarize(self.arms).sort("test_accuracy", descending=is_more, nulls_last=True, maintain_order=True)
 
     @property
     def best_first(self) -> list[Arm]:
-        """The arms, the most accurate first."""
-        return sorted(self.arms, key=lambda arm: -fmean(arm.accuracies.values()) if arm.accuracies else math.inf)
+        """The arms, the best first."""
+        return sorted(
+            self.arms, key=lambda arm: -arm.measure.sign * fmean(arm.accuracies.values()) if arm.accuracies else math.inf
+        )
 
     @property
     def accuracy(self) -> dict[str, pl.DataFrame]:
@@ -113,14 +116,17 @@ def gather(results: Path, conf: Path, sources: Sequence[str] = SOURCES) -> Conte
     arms = [arm for section in sections for arm in section.arms]
     advice = [advised for data, model in tasks for advised in advise(arms, data, model)]
     verdicts = judge_all(runs, conf, results)
-    return Contents(answer(runs, verdicts), verdicts, sections, advice, runs, faults)
+    return Contents(answer([run for run in runs if run.is_of_images], verdicts), verdicts, sections, advice, runs, faults)
 
 
 def _sections(arms: Sequence[Arm]) -> list[Section]:
-    groups: dict[tuple[str, str, str, str], list[Arm]] = defaultdict(list)
+    groups: dict[tuple[Any, ...], list[Arm]] = defaultdict(list)
     for arm in arms:
-        groups[arm.source, arm.experiment, *arm.task].append(arm)
-    sections = [Section(*key, sorted(members, key=_order)) for key, members in groups.items()]
+        groups[arm.source, arm.experiment, *arm.task, arm.measure].append(arm)
+    sections = [
+        Section(source, experiment, data, model, sorted(members, key=_order))
+        for (source, experiment, data, model, _), members in groups.items()
+    ]
     return sorted(sections, key=lambda section: position(section.experiment))
 
 

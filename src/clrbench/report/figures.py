@@ -1,14 +1,16 @@
 """The report's interactive figures as data: the page draws them and makes their tables in the browser."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
 
 from clrbench.analysis.arms import Arm
 from clrbench.analysis.compared import Compared
+from clrbench.measure import PERCENT, Measure
 from clrbench.range_test.records import Measured
 from clrbench.report.answer_picture import span, span_of
 from clrbench.report.palette import COLOURS, OTHER, colour_of
@@ -68,7 +70,14 @@ TARGETS = Kind(
 def accuracy_drawing(name: str, arms: Sequence[Arm], curves: Mapping[str, pl.DataFrame]) -> Drawing:
     """Accuracy over epochs, an arm a line."""
     ends = [value for arm in arms for value in arm.accuracies.values()]
-    return _drawing(name, ACCURACY, curves, _colours(arms), span=span_of(ends) if ends else None)
+    measure = arms[0].measure
+    kind = ACCURACY if measure == PERCENT else _kind_of(measure)
+    return _drawing(name, kind, curves, _colours(arms), span=span_of(ends) if ends else None)
+
+
+def _kind_of(measure: Measure) -> Kind:
+    words = f"Mean {measure.metric} of each evaluation over seeds; the band is its 95% interval."
+    return replace(ACCURACY, title=measure.metric, words=words, labels=("epoch", measure.heading))
 
 
 def rate_drawing(name: str, arms: Sequence[Arm], rates: Mapping[str, pl.DataFrame]) -> Drawing:
@@ -92,7 +101,7 @@ def sensitivity_drawing(name: str, setting: str, arms: Sequence[Arm], frame: pl.
     key = setting.rpartition(".")[2]
     words = f"Mean accuracy at the end of the budget against {key}, with its 95% interval over seeds."
     kind = Kind(
-        f"Sensitivity to {key}", words, "value", "accuracy", (key, "test accuracy, %"), ("low", "high"), has_points=True
+        f"Sensitivity to {key}", words, "value", "accuracy", (key, arms[0].measure.heading), ("low", "high"), has_points=True
     )
     colours = {arm.name: colour_of(arm) for arm in arms}
     curves = {str(policy): rows.drop("arm") for (policy,), rows in frame.group_by("arm", maintain_order=True)}
@@ -159,5 +168,7 @@ def _rounded(value: float | int | None) -> float | int | None:
     """A number as it is shown, so that another machine's last digit makes no other page."""
     if not isinstance(value, float):
         return value
+    if math.isnan(value):
+        return None
     rounded = float(f"{value:.{DIGITS}g}")
     return int(rounded) if rounded.is_integer() else rounded

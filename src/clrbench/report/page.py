@@ -218,7 +218,7 @@ def _run(run: Run, folder: Path, conf: Path) -> dict[str, str]:
     return {
         "seed": str(result.seed),
         "status": result.status if result.reason is None else f"{result.status}: {result.reason}",
-        "accuracy": text(result.value, "accuracy"),
+        "accuracy": text(result.value, "accuracy" if run.measure.is_percent else "value"),
         "iterations": f"{result.iterations:,}",
         "device": result.device,
         "link": Path(os.path.relpath(run.record.folder, folder)).as_posix() + "/",

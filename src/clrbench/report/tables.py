@@ -20,7 +20,8 @@ _DIGITS = {
 
 def summary_frame(summary: pl.DataFrame) -> pl.DataFrame:
     """The columns of analysis.arm_table that say something to a reader of one experiment, under short names."""
-    half = pl.col("half_width")
+    half, names = pl.col("half_width"), summary["measure"].unique().to_list()
+    measured = names[0] if len(names) == 1 else "value"
     shown = summary.select(
         "arm",
         "settings",
@@ -28,7 +29,7 @@ def summary_frame(summary: pl.DataFrame) -> pl.DataFrame:
         "runs",
         "diverged",
         "failed",
-        pl.col("test_accuracy").alias("test accuracy, %"),
+        pl.col("test_accuracy").alias(measured),
         (pl.col("test_accuracy") - half).alias("low"),
         (pl.col("test_accuracy") + half).alias("high"),
         pl.col("to_fixed").alias("to fixed"),

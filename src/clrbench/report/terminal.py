@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 from rich.text import Text
 
-from clrbench.analysis.advice import Advice
+from clrbench.analysis.advice import Advice, advise
 from clrbench.analysis.answer import NO_ANSWER, Answer
 from clrbench.analysis.arm_table import summarize
 from clrbench.analysis.arms import arms_of
@@ -19,6 +19,7 @@ from clrbench.analysis.decomposition import decomposition_in_words
 from clrbench.analysis.pairs import leads
 from clrbench.analysis.relations import FAILS, HOLDS
 from clrbench.analysis.verdicts import Verdict, judge_all
+from clrbench.measure import PERCENT
 from clrbench.range_test.judge import Bounds
 from clrbench.report.rows import advice_title
 from clrbench.runs import Run
@@ -32,6 +33,9 @@ def print_summary(console: Console, title: str, runs: Sequence[Run], conf: Path,
     console.print(summary_table(summarize(arms), title, console.width))
     for sentence in [*leads(arms), *decomposition_in_words(arms)]:
         console.print(escape(sentence))
+    own = [arm for arm in arms if not arm.runs[0].is_of_images]
+    for data, model in dict.fromkeys(arm.task for arm in own):
+        print_advice(console, advise(own, data, model), [])
     verdicts = [verdict for verdict in judge_all(runs, conf, results) if any(verdict.source == run.source for run in runs)]
     if verdicts:
         console.print(verdict_table(verdicts))
@@ -102,6 +106,8 @@ def _summary_table(summary: pl.DataFrame, title: str, columns: dict[str, Any], w
 
 def _columns(summary: pl.DataFrame) -> dict[str, Any]:
     """Heading: (a row's text, alignment)."""
+    names = summary["measure"].unique().to_list()
+    measured = "value" if len(names) > 1 else "accuracy %" if names == [PERCENT.heading] else names[0]
     columns = {
         "data": (lambda row: row["data"], "left"),
         "model": (lambda row: row["model"], "left"),
@@ -111,7 +117,7 @@ def _columns(summary: pl.DataFrame) -> dict[str, Any]:
         "runs": (lambda row: str(row["runs"]), "right"),
         "diverged": (lambda row: str(row["diverged"]), "right"),
         "failed": (lambda row: str(row["failed"]), "right"),
-        "accuracy %": (_accuracy, "right"),
+        measured: (_accuracy, "right"),
         "to fixed": (lambda row: _iterations(row["to_fixed"]), "right"),
         "speed-up": (lambda row: "-" if row["speed_up"] is None else f"{row['speed_up']:.2f}", "right"),
         "seconds": (lambda row: "-" if row["seconds"] is None else f"{row['seconds']:.1f}", "right"),
@@ -132,8 +138,9 @@ def _iterations(needed: float | None) -> str:
 def _accuracy(row: dict[str, Any]) -> str:
     if row["test_accuracy"] is None:
         return "-"
-    interval = "" if row["half_width"] is None else f" ± {row['half_width']:.2f}"
-    return f"{row['test_accuracy']:.2f}{interval}"
+    form = ".2f" if row["measure"] == PERCENT.heading else ".4g"
+    interval = "" if row["half_width"] is None else f" ± {row['half_width']:{form}}"
+    return f"{row['test_accuracy']:{form}}{interval}"
 
 
 def print_answer(console: Console, answer: Answer | None) -> None:

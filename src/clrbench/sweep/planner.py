@@ -12,12 +12,12 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from clrbench.complaints import Compose, in_one_line
-from clrbench.config import Data, PathNames, checked
+from clrbench.config import Config, Data, PathNames, checked
 from clrbench.data.load import load
 from clrbench.errors import ClrbenchError
 from clrbench.policies import check_policy
 from clrbench.range_test.measure import Find, with_measured_bounds
-from clrbench.spec import RunSpec, resolve
+from clrbench.spec import RunSpec, Spec, resolve
 from clrbench.store import Record, run_folder
 from clrbench.sweep.branches import branched, saved
 from clrbench.sweep.cells import Cell, split_seed
@@ -49,7 +49,7 @@ class Planner:
         self._compose, self._paths, self._say, self._experiment = compose, paths, say, experiment
         self._find_bounds, self._options, self._branch = find_bounds, options, branch
         self._said: set[str] = set()
-        self._specs: dict[tuple[str, ...], RunSpec] = {}
+        self._specs: dict[tuple[str, ...], Spec] = {}
         self._load = cache(lambda section: load(Data(**json.loads(section)), paths, self._say_once))
 
     def cells(self, all_overrides: Sequence[Sequence[str]]) -> list[Cell]:
@@ -57,12 +57,12 @@ class Planner:
         made = [self._cell(tuple(overrides)) for overrides in all_overrides]
         cells = [cell for cell, _ in made]
         if self._branch:
-            cells = branched(cells, [spec for _, spec in made])
+            cells = branched(cells, [spec if isinstance(spec, RunSpec) else None for _, spec in made])
             if line := saved(cells):
                 self._say_once(line)
         return cells
 
-    def _cell(self, overrides: tuple[str, ...]) -> tuple[Cell, RunSpec | None]:
+    def _cell(self, overrides: tuple[str, ...]) -> tuple[Cell, Spec | None]:
         try:
             spec = self._spec(overrides)
         except (ClrbenchError, OSError) as error:
@@ -70,11 +70,14 @@ class Planner:
         except (HydraException, OmegaConfBaseException) as error:
             return self._invalid(overrides, in_one_line(error, overrides, self._compose)), None
         config = spec.config
+        record = Record(run_folder(Path(self._paths.results), config.experiment, spec.name))
+        if warning := spec.changed_text(record):
+            self._say_once(warning)
         folder = (config.experiment, spec.name)
         cell = Cell(
             overrides,
             invalid_record(Path(self._paths.results), config.experiment, overrides),
-            Record(run_folder(Path(self._paths.results), *folder)),
+            record,
             run_folder(Path(self._paths.outputs), *folder),
             spec.step_id,
             spec.iterations,
@@ -89,7 +92,7 @@ class Planner:
         experiment = chosen[-1] if chosen and Path(chosen[-1]).name == chosen[-1] else self._experiment
         return Cell(overrides, invalid_record(Path(self._paths.results), experiment, overrides), error=reason)
 
-    def _spec(self, overrides: tuple[str, ...]) -> RunSpec:
+    def _spec(self, overrides: tuple[str, ...]) -> Spec:
         """The run of these overrides; composed anew for each seed only where a value is made of it."""
         others, seed = split_seed(overrides)
         if seed is not None and others in self._specs:
@@ -99,12 +102,19 @@ class Planner:
         is_of_seed = _MADE_OF_SEED.search(str(OmegaConf.to_container(composed)))
         config = checked(with_measured_bounds(composed, self._find_bounds, self._say_once))
         check_policy(config)
-        spec = resolve(config, self._load(json.dumps(dataclasses.asdict(config.data), sort_keys=True)))
+        spec = self._resolved(config)
         for line in spec.warnings:
             self._say_once(line)
         if not is_of_seed:
             self._specs[others] = spec
         return spec
+
+    def _resolved(self, config: Config) -> Spec:
+        if config.task.is_own:
+            from clrbench.tasks.spec import resolve_own  # takes Lightning, which the driver else does not need
+
+            return resolve_own(config)
+        return resolve(config, self._load(json.dumps(dataclasses.asdict(config.data), sort_keys=True)))
 
     def _say_once(self, line: str) -> None:
         if line not in self._said:

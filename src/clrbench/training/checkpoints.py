@@ -3,19 +3,18 @@
 import contextlib
 import pickle
 import shutil
+from collections.abc import Callable
 from pathlib import Path
-
-import torch
 
 from clrbench.files import replacing
 from clrbench.lock import HeldElsewhereError, locked
 from clrbench.store import CHECKPOINT
 
 
-def resumable_iteration(checkpoint: Path) -> int:
+def resumable_iteration(checkpoint: Path, saved_iteration: Callable[[Path], int]) -> int:
     """The iteration of the checkpoint that an interrupted run left, 0 where there is none that can be read."""
     with contextlib.suppress(FileNotFoundError, EOFError, RuntimeError, pickle.UnpicklingError):  # a power failure
-        return int(torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"])
+        return saved_iteration(checkpoint)
     return 0
 
 

@@ -1,6 +1,6 @@
 """What a run says to the person who started it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import nn
 
-from clrbench.spec import RunSpec
+from clrbench.spec import RunSpec, Spec
 from clrbench.training.every import Every
 
 _MOVES_A_SECOND = 4
@@ -27,9 +27,9 @@ class Console:
         """Print one line."""
         self._rich.print(escape(line))
 
-    def plan(self, spec: RunSpec, module: nn.Module, folder: Path, start: int) -> None:
-        """Say what will run, a line a choice, and what is unusual about it."""
-        for name, text in _plan(spec, module, folder):
+    def plan(self, spec: Spec, trained: Sequence[tuple[str, str]], folder: Path, start: int) -> None:
+        """Say what will run, a line a choice, and what is unusual about it. trained: the lines of its task."""
+        for name, text in [*trained, *_plan(spec, folder)]:
             self._rich.print(f"[bold]{name:<10}[/bold]{escape(text)}")
         if start:
             self.say(f"goes on from iteration {start:,} of {spec.iterations:,}")
@@ -41,14 +41,12 @@ class Console:
         return ProgressBar(self._rich, start, iterations)
 
 
-def _plan(spec: RunSpec, module: nn.Module, folder: Path) -> list[tuple[str, str]]:
+def plan_of_images(spec: RunSpec, module: nn.Module) -> list[tuple[str, str]]:
+    """What is trained where images are classified, a line a choice."""
     config, images = spec.config, spec.data.images
     channels, height, width = images.shape
     parameters = sum(parameter.numel() for parameter in module.parameters())
-    policy = _settings(spec.policy)
     rule = ", ".join(f"{key} {value}" for key, value in config.optimizer.rule.items() if key != "_target_")
-    cycles = len(spec.schedule.cycle_ends(spec.iterations))
-    epochs = spec.iterations / spec.iterations_per_epoch
     return [
         (
             "data",
@@ -58,6 +56,15 @@ def _plan(spec: RunSpec, module: nn.Module, folder: Path) -> list[tuple[str, str
         ),
         ("model", f"{config.model.name}: {parameters:,} parameters, input {config.model.input}, {config.trainer.precision}"),
         ("optimizer", f"{config.optimizer.name}: {rule}, weight_decay {config.optimizer.weight_decay}"),
+    ]
+
+
+def _plan(spec: Spec, folder: Path) -> list[tuple[str, str]]:
+    config = spec.config
+    policy = _settings(spec.policy)
+    cycles = len(spec.schedule.cycle_ends(spec.iterations))
+    epochs = spec.iterations / spec.iterations_per_epoch
+    return [
         ("policy", f"{spec.policy['name']}: {policy}" + (f", stretched by {config.scale:g}" if config.scale != 1 else "")),
         ("budget", f"{spec.iterations:,} iterations, {epochs:.4g} epochs" + (f", {cycles} whole cycles" if cycles else "")),
         ("seed", str(config.seed)),

@@ -4,8 +4,7 @@ import dataclasses
 import os
 import signal
 import traceback
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
-from clrbench import environment, store
+from clrbench import store
 from clrbench.callback import CyclicLR
 from clrbench.config import PRECISIONS, Config
 from clrbench.data.load import load
@@ -22,70 +21,24 @@ from clrbench.errors import ClrbenchError, DataError
 from clrbench.files import replacing
 from clrbench.lock import HeldElsewhereError, RunLock, locked, refuse_if_held
 from clrbench.quiet import quiet
-from clrbench.spec import RunSpec, resolve
-from clrbench.store import CHECKPOINT, PROGRESS, Evaluation, Record, Result
+from clrbench.spec import RunSpec, Spec, resolve
+from clrbench.store import Evaluation, Record, Result
 from clrbench.training import processes
 from clrbench.training.build import build
 from clrbench.training.checkpoints import leave_checkpoint, resumable_iteration
-from clrbench.training.console import Console, ProgressNote
+from clrbench.training.console import Console, ProgressNote, plan_of_images
 from clrbench.training.devices import ComputePlace, strategy
 from clrbench.training.evaluation import METRIC
 from clrbench.training.feed import stream
+from clrbench.training.folders import RunFolders
 from clrbench.training.mirror import Mirror, Mirrors, NoMirror
 from clrbench.training.module import Classifier
 from clrbench.training.observers import observers
-from clrbench.training.recorder import Recorder
+from clrbench.training.recorder import OnEvaluation, Recorder
+from clrbench.training.task import Task
 from clrbench.unofficial import no_profiler
 
 _DEFAULT_THREADS = torch.get_num_threads()
-
-
-@dataclass(frozen=True)
-class RunFolders:
-    """One run and the two folders that it writes to: its record, and its working files (checkpoint, log, weights)."""
-
-    spec: RunSpec
-    record: Record
-    work: Path
-    # Taken at the start: the checkout may have moved on when a long run ends.
-    environment: dict[str, Any]
-    branches: Sequence[tuple[int, str]] = ()
-
-    @classmethod
-    def of(cls, spec: RunSpec) -> "RunFolders":
-        """The run of `spec`, in the folders that its configuration names."""
-        paths, experiment = spec.config.paths, spec.config.experiment
-        return cls(
-            spec,
-            Record(store.run_folder(Path(paths.results), experiment, spec.name)),
-            store.run_folder(Path(paths.outputs), experiment, spec.name),
-            environment.describe(),
-        )
-
-    @property
-    def checkpoint(self) -> Path:
-        """Where an interrupted run goes on."""
-        return self.work / CHECKPOINT
-
-    @property
-    def progress(self) -> Path:
-        """The iteration that a run under way has reached."""
-        return self.work / PROGRESS
-
-    def ended(self) -> Result | None:
-        """How the run ended; None if it has not, or failed and may be tried again."""
-        result = self.record.result()
-        return None if result is None or result.status == store.FAILED else result
-
-    @property
-    def log(self) -> Path:
-        """The traceback of a failure."""
-        return self.work / "error.log"
-
-    @property
-    def weights(self) -> Path:
-        """The weights at the end of the budget."""
-        return self.work / "weights.pt"
 
 
 def train(
@@ -107,6 +60,8 @@ def train(
     """
     run = dataclasses.replace(RunFolders.of(_resolved(config, console, planned)), branches=branches)
     mirrors = mirrors or NoMirror()
+    if planned is None and (warning := run.spec.changed_text(run.record)):
+        console.say(warning)  # a sweep has said it
     result = run.ended()
     if result is not None:
         mirrors.found_ended(run.record, result, config.tracking, run.work, console.say)
@@ -119,8 +74,12 @@ def train(
     return result, run.record
 
 
-def _resolved(config: Config, console: Console, planned: str | None) -> RunSpec:
+def _resolved(config: Config, console: Console, planned: str | None) -> Spec:
     """The run with its data at hand. Raises DataError where these are no longer those that it was planned with."""
+    if config.task.is_own:
+        from clrbench.tasks.spec import resolve_own
+
+        return resolve_own(config)
     spec = resolve(config, load(config.data, config.paths, console.say))
     if planned not in (None, spec.run_id):
         raise DataError(
@@ -164,25 +123,27 @@ def _one_of_several(config: Config, silent: bool, overrides: Sequence[str], plan
 
 def _follow(run: RunFolders, console: Console) -> None:
     set_threads(run.spec)
-    module = build(run.spec)
-    start = resumable_iteration(run.checkpoint)
-    observing = observers(run.spec, module, run.checkpoint, lambda rows, *, flush: None)
+    task = _task(run, console)
+    module = task.build()
+    start = resumable_iteration(run.checkpoint, task.saved_iteration)
+    recorder = task.recorder(module, lambda rows, *, flush: None, run.checkpoint)
     with quiet():
-        _train(run, module, start, [CyclicLR(run.spec.schedule), *observing])
+        task.fit(module, recorder, run.checkpoint if start else None, [])
 
 
 def _carry_out(run: RunFolders, lock: RunLock, console: Console, overrides: Sequence[str], mirrors: Mirrors) -> Result:
     set_threads(run.spec)
-    module = build(run.spec)
-    start = resumable_iteration(run.checkpoint)
+    task = _task(run, console)
+    module = task.build()
+    start = resumable_iteration(run.checkpoint, task.saved_iteration)
     if not start and run.checkpoint.is_file():
         console.say(f"{run.checkpoint} cannot be read: the run begins anew")
-    console.plan(run.spec, module, run.record.folder, start)
+    console.plan(run.spec, task.plan(module), run.record.folder, start)
     run.record.write_config(run.spec.config_text(overrides))
     mirror = mirrors.begin(run.record, run.spec.config.tracking, run.work, console.say, run.spec.schedule)
     result = None
     try:
-        result = _fit(run, lock, module, start, mirror, console)
+        result = _fit(run, lock, task, module, start, mirror, console)
         lock.check()
         run.record.write_result(result)
         run.checkpoint.unlink(missing_ok=True)
@@ -191,18 +152,18 @@ def _carry_out(run: RunFolders, lock: RunLock, console: Console, overrides: Sequ
     return result
 
 
-def set_threads(spec: RunSpec) -> None:
+def set_threads(spec: Spec) -> None:
     """Compute with as many threads as the run asks for, or as torch chose at first; not with those of the run before."""
     torch.set_num_threads(spec.config.trainer.threads or _DEFAULT_THREADS)
 
 
-def _fit(run: RunFolders, lock: RunLock, module: Classifier, start: int, mirror: Mirror, console: Console) -> Result:
+def _fit(run: RunFolders, lock: RunLock, task: Task, module: Any, start: int, mirror: Mirror, console: Console) -> Result:
     on_evaluation = partial(_on_evaluation, run, lock, mirror)
-    modes, averages, recorder = observers(run.spec, module, run.checkpoint, on_evaluation)
+    recorder = task.recorder(module, on_evaluation, run.checkpoint)
     progress = [console.progress(start, run.spec.iterations), ProgressNote(run.progress)]
     try:
         with quiet():
-            _train(run, module, start, [CyclicLR(run.spec.schedule), modes, averages, recorder, *progress])
+            task.fit(module, recorder, run.checkpoint if start else None, progress)
     except HeldElsewhereError:
         raise
     except SystemExit:
@@ -213,25 +174,14 @@ def _fit(run: RunFolders, lock: RunLock, module: Classifier, start: int, mirror:
         run.log.parent.mkdir(parents=True, exist_ok=True)
         run.log.write_text(traceback.format_exc())
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        return _result(run, recorder, store.FAILED, f"{reason} (traceback in {run.log})")
-    if run.spec.config.averages:
-        console.say(averages.cost)
+        return _result(run, task, recorder, store.FAILED, f"{reason} (traceback in {run.log})")
     # Once more, for a run that was killed behind its last checkpoint.
     on_evaluation(recorder.rows, flush=True)
     if recorder.diverged:
-        return _result(run, recorder, store.DIVERGED, recorder.diverged)
+        return _result(run, task, recorder, store.DIVERGED, recorder.diverged)
     with replacing(run.weights) as partial_file:
         torch.save(module.state_dict(), partial_file)
-    return _result(run, recorder, store.FINISHED)
-
-
-def _train(run: RunFolders, module: Classifier, start: int, callbacks: list[pl.Callback]) -> None:
-    if run.spec.config.trainer.compile:
-        cache = Path(run.spec.config.paths.outputs) / "cache" / "compiled"
-        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.resolve()))
-        module.net.compile()
-    checkpoint = run.checkpoint if start else None
-    trainer(run.spec, module, callbacks).fit(module, stream(run.spec, start), ckpt_path=checkpoint, weights_only=True)
+    return _result(run, task, recorder, store.FINISHED)
 
 
 def _on_evaluation(run: RunFolders, lock: RunLock, mirror: Mirror, rows: list[Evaluation], *, flush: bool) -> None:
@@ -241,6 +191,57 @@ def _on_evaluation(run: RunFolders, lock: RunLock, mirror: Mirror, rows: list[Ev
         if rows and rows[-1].iteration == iteration:
             leave_checkpoint(run.checkpoint, Path(folder))
     mirror.evaluations(rows)
+
+
+def _task(run: RunFolders, console: Console) -> Task:
+    if isinstance(run.spec, RunSpec):
+        return ImageTask(run.spec, console.say)
+    from clrbench.tasks.lightning import LightningTask
+    from clrbench.tasks.spec import OwnSpec
+
+    assert isinstance(run.spec, OwnSpec)
+    return LightningTask(run.spec, console.say)
+
+
+class ImageTask:
+    """Classification of images: the suite's own module, data and loop."""
+
+    def __init__(self, spec: RunSpec, say: Callable[[str], None]) -> None:
+        self._spec, self._say = spec, say
+
+    def build(self) -> Classifier:
+        """See Task."""
+        return build(self._spec)
+
+    def saved_iteration(self, checkpoint: Path) -> int:
+        """See Task."""
+        return int(torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"])
+
+    def plan(self, module: Classifier) -> Sequence[tuple[str, str]]:
+        """See Task."""
+        return plan_of_images(self._spec, module)
+
+    def recorder(self, module: Classifier, on_evaluation: OnEvaluation, checkpoint: Path) -> Recorder:
+        """See Task."""
+        self._modes, self._averages, recorder = observers(self._spec, module, checkpoint, on_evaluation)
+        return recorder
+
+    def fit(self, module: Classifier, recorder: Recorder, checkpoint: Path | None, others: Sequence[pl.Callback]) -> None:
+        """See Task."""
+        spec = self._spec
+        if spec.config.trainer.compile:
+            cache = Path(spec.config.paths.outputs) / "cache" / "compiled"
+            os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.resolve()))
+            module.net.compile()
+        start = self.saved_iteration(checkpoint) if checkpoint else 0
+        callbacks = [CyclicLR(spec.schedule), self._modes, self._averages, recorder, *others]
+        trainer(spec, module, callbacks).fit(module, stream(spec, start), ckpt_path=checkpoint, weights_only=True)
+        if spec.config.averages:
+            self._say(self._averages.cost)
+
+    def outcome(self, recorder: Recorder, is_finished: bool) -> dict[str, Any]:
+        """See Task."""
+        return {"value": recorder.rows[-1].metrics[METRIC] if is_finished else None}
 
 
 def trainer(spec: RunSpec, module: Classifier, callbacks: list[pl.Callback]) -> pl.Trainer:
@@ -266,10 +267,9 @@ def trainer(spec: RunSpec, module: Classifier, callbacks: list[pl.Callback]) -> 
     )
 
 
-def _result(run: RunFolders, recorder: Recorder, status: str, reason: str | None = None) -> Result:
+def _result(run: RunFolders, task: Task, recorder: Any, status: str, reason: str | None = None) -> Result:
     spec, config = run.spec, run.spec.config
-    last = recorder.rows[-1] if status == store.FINISHED else None
-    images = recorder.iteration * config.data.batch_size
+    images = recorder.iteration * config.data.batch_size if isinstance(spec, RunSpec) else 0
     return Result(
         run_id=spec.run_id,
         name=spec.name,
@@ -281,11 +281,11 @@ def _result(run: RunFolders, recorder: Recorder, status: str, reason: str | None
         seed=config.seed,
         status=status,
         iterations=recorder.iteration,
-        value=last.metrics[METRIC] if last else None,
         seconds=round(recorder.seconds, 3),
         images_per_second=round(images / recorder.seconds, 1) if recorder.seconds else 0.0,
         **run.environment,
         device=ComputePlace.of(config.trainer).name,
         step_id=spec.step_id,
         reason=reason,
+        **task.outcome(recorder, is_finished=status == store.FINISHED),
     )

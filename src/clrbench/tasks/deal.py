@@ -1,0 +1,100 @@
+"""Random numbers as functions of (seed, epoch), whatever was drawn before: what makes runs of one seed pairs."""
+
+import hashlib
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from clrbench.packages import has_hook
+
+_EVALUATED = ("val_dataloader", "test_dataloader")
+
+
+def seed_all(*key: object) -> int:
+    """Seed torch, numpy and python from `key`, and return the seed, below 2**32."""
+    number = int.from_bytes(hashlib.sha256(repr(key).encode()).digest()[:4], "big")
+    torch.manual_seed(number)
+    np.random.seed(number)
+    random.seed(number)
+    return number
+
+
+class Dealt:
+    """A loader whose random numbers begin anew when the first batch is asked for, and not when Lightning makes the iterator,
+    which it does at another moment in a run that goes on.
+
+    key: from which they begin.
+    """
+
+    def __init__(self, loader: Any, key: Callable[[], tuple[object, ...]]) -> None:
+        self._loader, self._key = loader, key
+
+    def __len__(self) -> int:
+        return len(self._loader)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+    def __iter__(self) -> Iterator[Any]:
+        key = self._key()
+        number = seed_all(*key)
+        parts = [getattr(self._loader, name, None) for name in ("sampler", "batch_sampler")]
+        for part in (self._loader, *parts):
+            if isinstance(generator := getattr(part, "generator", None), torch.Generator):
+                generator.manual_seed(number)
+            if callable(set_epoch := getattr(part, "set_epoch", None)):
+                set_epoch(key[-1] if isinstance(key[-1], int) else 0)
+        yield from self._loader
+
+
+def pair(datamodule: Any, seed: int, epoch: Callable[[], int]) -> Any:
+    """Have `datamodule` split, shuffle and augment by (seed, epoch) alone, and evaluate by the seed alone; returns it."""
+    setup, train = datamodule.setup, datamodule.train_dataloader
+
+    def paired_setup(stage: str) -> None:
+        seed_all(seed, "setup")
+        setup(stage)
+
+    def paired_train() -> Dealt:
+        return Dealt(train(), lambda: (seed, "epoch", epoch()))
+
+    vars(datamodule).update(setup=paired_setup, train_dataloader=paired_train)
+    for name in _EVALUATED:
+        if has_hook(type(datamodule), name, "LightningDataModule"):
+            vars(datamodule)[name] = _evaluated(getattr(datamodule, name), (seed, name))
+    return datamodule
+
+
+def _evaluated(loaders: Callable[[], Any], key: tuple[object, ...]) -> Callable[[], Any]:
+    def paired() -> Any:
+        made = loaders()
+        return [Dealt(one, lambda: key) for one in made] if isinstance(made, (list, tuple)) else Dealt(made, lambda: key)
+
+    return paired
+
+
+def deals_again(datamodule: Any) -> bool:
+    """Whether a paired `datamodule` that is set up gives the first batch of an epoch a second time, bit for bit.
+
+    Workers that live on from epoch to epoch go on drawing where they were.
+    """
+    loader = datamodule.train_dataloader()
+    if getattr(loader, "persistent_workers", False):
+        return False
+    return equal(next(iter(loader)), next(iter(datamodule.train_dataloader())))
+
+
+def equal(one: Any, other: Any) -> bool:
+    """Whether two batches hold the same, however nested."""
+    if isinstance(one, torch.Tensor):
+        return isinstance(other, torch.Tensor) and one.shape == other.shape and bool(torch.equal(one, other))
+    if isinstance(one, np.ndarray):
+        return isinstance(other, np.ndarray) and np.array_equal(one, other)
+    if isinstance(one, Mapping):
+        return isinstance(other, Mapping) and one.keys() == other.keys() and all(equal(one[key], other[key]) for key in one)
+    if isinstance(one, Sequence) and not isinstance(one, str):
+        return len(one) == len(other) and all(map(equal, one, other))
+    return equal(vars(one), vars(other)) if hasattr(one, "__dict__") else bool(one == other)

@@ -1,0 +1,129 @@
+"""How a user's own LightningModule is trained: by Lightning's Trainer, as it is, with the suite's rates."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from pytorch_lightning.utilities.seed import isolate_rng
+
+from clrbench.callback import CyclicLR
+from clrbench.config import PRECISIONS
+from clrbench.packages import Callback, has_hook, package_of
+from clrbench.tasks.deal import pair, seed_all
+from clrbench.tasks.recorder import OwnRecorder, saved_iteration
+from clrbench.tasks.spec import OwnSpec, blaming
+
+Say = Callable[[str], None]
+
+
+class LightningTask:
+    """The training of a spec's module on its data."""
+
+    def __init__(self, spec: OwnSpec, say: Say) -> None:
+        self._spec, self._say = spec, say
+        self._tested: dict[str, float] = {}
+
+    def build(self) -> Any:
+        """The untrained module; the seed alone decides its weights, whatever the policy. Raises ConfigError."""
+        seed_all(self._spec.config.seed, "weights")
+        with blaming("task.module"):
+            return hydra.utils.instantiate(self._spec.config.task.module)
+
+    def saved_iteration(self, checkpoint: Path) -> int:
+        """Where the checkpoint was saved. Its file is the run's own, and may hold whatever a module saves."""
+        return saved_iteration(torch.load(checkpoint, map_location="cpu", weights_only=False))
+
+    def plan(self, module: torch.nn.Module) -> Sequence[tuple[str, str]]:
+        """What is trained, a line a choice."""
+        spec, task = self._spec, self._spec.config.task
+        parameters = sum(parameter.numel() for parameter in module.parameters())
+        direction = {"min": "less", "max": "more"}[str(task.mode)]
+        again = [] if spec.deals_again else [("resumes", "not bit for bit: the data are other ones each time they are dealt")]
+        return [
+            ("data", f"{spec.config.data.name}: {spec.batches:,} batches an epoch"),
+            ("module", f"{spec.config.model.name}: {parameters:,} parameters, {spec.config.trainer.precision}"),
+            ("metric", f"{task.monitor}{f' in {task.unit}' if task.unit else ''}: {direction} is better"),
+            *again,
+        ]
+
+    def recorder(self, module: Any, on_evaluation: Any, checkpoint: Path) -> OwnRecorder:
+        """What evaluates and saves."""
+        return OwnRecorder(self._spec, on_evaluation, checkpoint)
+
+    def fit(self, module: Any, recorder: Any, checkpoint: Path | None, others: Sequence[Any]) -> None:
+        """Train, from `checkpoint` on where there is one, and test where the module and the data can."""
+        spec, task = self._spec, self._spec.config.task
+        datamodule: Any = None
+        datamodule = pair(hydra.utils.instantiate(task.data), spec.config.seed, lambda: int(datamodule.trainer.current_epoch))
+        callbacks = [SchedulersLeftOut(self._say), CyclicLR(spec.schedule), recorder, *others]
+        trainer = self._trainer(module, callbacks)
+        seed_all(spec.config.seed, "fit")
+        trainer.fit(module, datamodule=datamodule, ckpt_path=checkpoint, weights_only=False)
+        has_test = has_hook(type(module), "test_step", "LightningModule") and has_hook(
+            type(datamodule), "test_dataloader", "LightningDataModule"
+        )
+        if has_test and recorder.diverged is None:
+            with isolate_rng():
+                found = trainer.test(module, datamodule=datamodule, verbose=False)
+            self._tested = {name: float(value) for part in found for name, value in part.items()}
+
+    def _trainer(self, module: Any, callbacks: list[Any]) -> Any:
+        spec, settings = self._spec, self._spec.config.trainer
+        return package_of(module).Trainer(
+            accelerator="cuda" if settings.accelerator == "gpu" else "cpu",
+            devices=1,
+            precision=PRECISIONS[settings.precision],
+            max_epochs=-(-spec.iterations // spec.iterations_per_epoch),
+            callbacks=callbacks,
+            check_val_every_n_epoch=None,
+            val_check_interval=spec.batches,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=1,  # whether the monitor is logged is known before an epoch is trained
+            plugins=[LightningEnvironment()],
+            **spec.config.task.trainer,
+        )
+
+    def outcome(self, recorder: OwnRecorder, is_finished: bool) -> dict[str, Any]:
+        """Metric, mode, unit and value of the result; the value is that of the test loop where there is one."""
+        task = self._spec.config.task
+        name = str(task.monitor)
+        names = [name, *(name.replace(old, "test") for old in ("validation", "valid", "val"))]
+        tested = next((one for one in names if one in self._tested), None)
+        if self._tested and tested is None:
+            logged = ", ".join(sorted(self._tested))
+            self._say(f"test_step logs {logged} and nothing like {name}: the result is the last {name} of validation")
+        value = None
+        if is_finished:
+            value = self._tested[tested] if tested else recorder.rows[-1].metrics[name]
+        return {"metric": tested or name, "mode": task.mode, "unit": task.unit, "value": value}
+
+
+class SchedulersLeftOut(Callback):
+    """Leaves the schedulers of configure_optimizers out, gives the rates back that they had begun to change, and says so."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Before CyclicLR looks."""
+        names = [type(config.scheduler).__name__ for config in trainer.lr_scheduler_configs]
+        if not names:
+            return
+        self._say(f"{', '.join(names)}: the module's own schedule of the rate is left out, as the policy sets the rate")
+        trainer.strategy.lr_scheduler_configs = []
+        for group in (group for optimizer in trainer.optimizers for group in optimizer.param_groups):
+            group["lr"] = group.get("initial_lr", group["lr"])
+        pl_module.lr_schedulers = lambda: _Idle() if len(names) == 1 else [_Idle() for _ in names]
+
+
+class _Idle:
+    """What a module under manual optimization steps in the place of its scheduler."""
+
+    def step(self, *_: Any, **__: Any) -> None:
+        """Nothing."""

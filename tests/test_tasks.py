@@ -1,0 +1,264 @@
+"""A module, data and a metric of one's own: pairing, records, resuming, identity, and mistakes."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import own_tasks
+import pytest
+import torch
+from conftest import ROOT, composed
+from rich.console import Console as RichConsole
+
+from clrbench import config as forms
+from clrbench.analysis.verdicts import judge_all
+from clrbench.errors import ClrbenchError
+from clrbench.report.contents import gather
+from clrbench.report.figures import accuracy_drawing
+from clrbench.report.tables import summary_frame
+from clrbench.report.terminal import print_summary
+from clrbench.runs import read_runs
+from clrbench.sweep.planner import Planner
+from clrbench.tasks.recorder import OwnRecorder
+from clrbench.tasks.spec import resolve_own
+from clrbench.training.console import Console
+from clrbench.training.run import train
+
+OWN = ("task=lightning", "task.module._target_=own_tasks.Regression", "task.data._target_=own_tasks.Lines")
+METRIC = ("task.monitor=val_mse", "task.mode=min")
+RATES = ("bounds.base_lr=0.001", "bounds.max_lr=0.01", "policy.step_size=10", "iterations='3 epochs'", "trainer.threads=1")
+Make = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def seen() -> Iterator[list[Any]]:
+    own_tasks.SEEN.clear()
+    yield own_tasks.SEEN
+    own_tasks.SEEN.clear()
+
+
+def trained(config: Any) -> Any:
+    result, record = train(config, Console(silent=True))
+    assert result.status == "finished", result.reason
+    return result, record
+
+
+def test_a_module_of_ones_own_is_recorded_by_its_own_metric(make_config: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    result, record = train(make_config(*OWN, *METRIC, *RATES, "task.unit=m2"), Console())
+    assert (result.status, result.reason) == ("finished", None)
+    assert (result.metric, result.mode, result.unit, result.data, result.model) == (
+        "test_mse",
+        "min",
+        "m2",
+        "Lines",
+        "Regression",
+    )
+    rows = record.evaluations()
+    assert [row.iteration for row in rows] == [7, 14, 20, 21]  # the ends of epochs and of the cycle
+    assert set(rows[0].metrics) == {"val_mse", "val_size"}
+    assert rows[-1].metrics["val_mse"] == pytest.approx(result.value)  # the test set is that of validation here
+    assert rows[-1].metrics["val_mse"] < rows[0].metrics["val_mse"]
+    said = capsys.readouterr().out
+    assert "LinearLR: the module's own schedule of the rate is left out" in said
+    assert "metric    val_mse in m2: less is better" in said
+    assert record.config()["identity"]["metric"] == {"monitor": "val_mse", "mode": "min"}
+    assert record.config()["deals_again"] is True
+    assert result.seconds < 60
+
+
+def test_the_groups_keep_their_ratio_and_get_the_policys_rate(make_config: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    rates = []
+    monkeypatch.setattr(
+        own_tasks.Regression,
+        "on_train_batch_end",
+        lambda self, *_: rates.append([group["lr"] for group in self.optimizers().param_groups]),
+    )
+    trained(make_config(*OWN, *METRIC, *RATES, "policy=triangular", "policy.step_size=10"))
+    assert rates[9] == pytest.approx([0.001, 0.01])  # that of the next iteration
+    assert rates[19] == pytest.approx([0.0001, 0.001])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_policies_of_one_seed_see_the_same_batches_and_first_loss(make_config: Make, seen: list[Any], workers: int) -> None:
+    found = []
+    for choice in ("policy=fixed", "policy=triangular2 policy.step_size=3"):
+        trained(
+            make_config(
+                *OWN, *METRIC, *RATES[:2], *RATES[3:], *choice.split(), f"+task.data.workers={workers}", "iterations=14"
+            )
+        )
+        found.append(list(seen))
+        seen.clear()
+    one, other = found
+    assert len(one) == len(other) == 14
+    # However often the other policy was evaluated in between, which draws random numbers too.
+    assert all(torch.equal(first[1], second[1]) for first, second in zip(one, other, strict=True))
+    assert one[0][2] == other[0][2]
+    assert one[5][2] != other[5][2]
+    assert not torch.equal(one[0][1], one[7][1])  # another order in each epoch
+    trained(make_config(*OWN, *METRIC, *RATES, f"+task.data.workers={workers}", "iterations=7", "seed=2"))
+    assert not torch.equal(seen[0][1], one[0][1])
+
+
+@pytest.mark.parametrize("killed_at", [9, 18])
+def test_a_killed_run_ends_with_the_numbers_of_an_undisturbed_one(
+    make_config: Make, monkeypatch: pytest.MonkeyPatch, seen: list[Any], killed_at: int
+) -> None:
+    choices = (*OWN, *METRIC, *RATES)
+    result, undisturbed = trained(make_config(*choices, folder="undisturbed"))
+    weights = torch.load(next(Path(make_config(folder="undisturbed").paths.outputs).glob("runs/*/*/weights.pt")))
+    original = OwnRecorder.on_train_batch_end
+
+    def die(self: OwnRecorder, *arguments: Any) -> None:
+        original(self, *arguments)
+        if self._batches == killed_at:
+            raise KeyboardInterrupt
+
+    config = make_config(*choices, folder="killed")
+    with monkeypatch.context() as dying:
+        dying.setattr(OwnRecorder, "on_train_batch_end", die)
+        with pytest.raises(KeyboardInterrupt):
+            train(config, Console(silent=True))
+    seen.clear()
+    again, record = trained(config)
+    assert len(seen) == 21 - killed_at // 7 * 7  # from the end of the last epoch
+    assert again.value == result.value
+    columns = [(row.iteration, row.train_loss, row.metrics) for row in record.evaluations()]
+    assert columns == [(row.iteration, row.train_loss, row.metrics) for row in undisturbed.evaluations()]
+    ended = torch.load(next(Path(config.paths.outputs).glob("runs/*/*/weights.pt")))
+    assert all(torch.equal(ended[name], weights[name]) for name in weights)
+
+
+def test_two_optimizers_under_manual_optimization_train(make_config: Make) -> None:
+    choices = ("task.module._target_=own_tasks.Gan", "task.monitor=distance", "task.mode=min")
+    result, record = trained(make_config(*OWN[:1], *OWN[2:], *choices, *RATES))
+    assert (result.metric, result.iterations) == ("distance", 21)
+    assert [row.iteration for row in record.evaluations()] == [7, 14, 20, 21]
+
+
+def test_iterations_are_steps_of_the_optimizer_where_gradients_accumulate(make_config: Make) -> None:
+    choices = ("+task.trainer.accumulate_grad_batches=3", "policy.step_size=2", "iterations=8")
+    result, record = trained(make_config(*OWN, *METRIC, *RATES, *choices))
+    assert [row.iteration for row in record.evaluations()] == [3, 4, 6, 8]  # 7 batches an epoch: 3, 3 and 1
+    assert result.iterations == 8
+
+
+def test_data_that_cannot_be_dealt_again_are_told_and_recorded(make_config: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    _, record = train(make_config(*OWN, *METRIC, *RATES, "task.data._target_=own_tasks.Drawn", "iterations=2"), Console())
+    assert "not bit for bit: the data are other ones each time they are dealt" in capsys.readouterr().out
+    assert record.config()["deals_again"] is False
+
+
+@pytest.mark.parametrize(
+    ("overrides", "error"),
+    [
+        (["task.mode=min"], "task.monitor is open"),
+        (["task.monitor=val_mse"], r"is less of val_mse better, or more\? Say task.mode=min or task.mode=max"),
+        (["task.monitor=val_mse", "task.mode=max"], "task.mode=max contradicts task.monitor=val_mse, of which less is better"),
+        ([*METRIC, "task.data._target_=own_tasks.WithoutVal"], "WithoutVal has no val_dataloader"),
+        (
+            [*METRIC, "task.module._target_=own_tasks.Needy"],
+            r"missing a required argument: 'vocabulary'.*\+task.module.NAME=VALUE",
+        ),
+        ([*METRIC, "+task.module.widht=3"], "unexpected keyword argument 'widht'"),
+        ([*METRIC, "task.module._target_=torch.nn.Linear"], "task.module._target_=torch.nn.Linear is no LightningModule"),
+        ([*METRIC, "task.module._target_=own_tasks.Absent"], "task.module._target_=own_tasks.Absent"),
+        ([*METRIC, "data=cifar10"], "data=cifar10 is not read by task=lightning"),
+        ([*METRIC, "+task.trainer.max_epochs=3"], "task.trainer.max_epochs is what the suite sets itself: say iterations"),
+        ([*METRIC, "bounds=range_test"], "bounds=range_test measures images alone"),
+        ([*METRIC, "trainer.devices=2"], "with task=lightning a run takes one device"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(make_config: Make, overrides: list[str], error: str) -> None:
+    with pytest.raises(ClrbenchError, match=error) as told:
+        resolve_own(make_config(*OWN, *RATES, *overrides))
+    assert "\n" not in str(told.value)
+
+
+def test_bounds_of_images_are_not_taken(make_config: Make) -> None:
+    with pytest.raises(ClrbenchError, match="say between which rates its policies move"):
+        make_config(*OWN, *METRIC)
+
+
+def test_a_monitor_that_is_never_logged_fails_before_an_epoch_is_trained(make_config: Make, seen: list[Any]) -> None:
+    result, _ = train(make_config(*OWN, *METRIC, *RATES, "task.module._target_=own_tasks.Blind"), Console(silent=True))
+    assert result.status == "failed"
+    assert "task.monitor=val_mse is never logged by validation_step: it logs val_size" in str(result.reason)
+    assert not seen
+
+
+def test_the_name_stands_for_names_settings_and_version_and_not_for_the_text(make_config: Make) -> None:
+    def run_id(*more: str) -> str:
+        return resolve_own(make_config(*OWN, *METRIC, *RATES, *more)).run_id
+
+    others = [
+        "task.version=2",
+        "+task.module.width=4",
+        "+task.data.test=false",
+        "task.monitor=val_size task.mode=max",
+        "seed=2",
+    ]
+    assert len({run_id(), *(run_id(*more.split()) for more in others)}) == 1 + len(others)
+    assert run_id() == run_id("task.unit=m", "task.margin=1", "tracking.wandb=disabled")
+    assert run_id("version=2") == run_id("task.version=2")
+
+
+def test_a_changed_text_of_the_same_version_is_warned_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "changing_task.py"
+    file.write_text("from own_tasks import Regression\nclass Mine(Regression):\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    said: list[str] = []
+    overrides = (*OWN, *METRIC, *RATES, "task.module._target_=changing_task.Mine", "iterations=2", "tracking.wandb=disabled")
+    paths = forms.PathNames("data", "results", "outputs")
+
+    def plan() -> Any:
+        return Planner(lambda texts: composed(*texts), paths, said.append).cells([overrides])[0]
+
+    train(plan().job.config, Console(silent=True))
+    assert plan().record.result() is not None
+    assert said == []
+    file.write_text(file.read_text() + "# another\n")
+    plan()
+    assert said == [
+        "warning: the file of changing_task.Mine has changed since there are records of this task, which are taken as they "
+        "are: say task.version=2 to run it anew"
+    ]
+
+
+def test_images_know_nothing_of_the_task(make_config: Make) -> None:
+    from clrbench.data.load import load
+    from clrbench.spec import resolve
+
+    config = make_config()
+    spec = resolve(config, load(config.data, config.paths))
+    assert "task" not in spec.identity
+    assert "task:" not in spec.config_text()
+
+
+def test_words_go_by_the_metrics_own_direction_and_unit(
+    make_config: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = (*OWN, *METRIC, "task.unit=m2", "task.margin=0.01", *RATES[3:], "bounds.base_lr=0.0001", "bounds.max_lr=0.03")
+    for seed in (1, 2):
+        for choice in ("policy=fixed", "policy=triangular2 policy.step_size=10"):
+            train(make_config(*more, *choice.split(), f"seed={seed}"), Console(silent=True), OWN)
+    runs, faults = read_runs(Path(make_config().paths.results))
+    assert len(runs) == 4
+    assert faults == []
+    print_summary(RichConsole(width=200), "runs", runs, ROOT / "conf", tmp_path)
+    said = capsys.readouterr().out
+    assert "test mse, m2" in said
+    assert "%" not in said.replace("95%", "")
+    assert re.search(r"triangular2.* is ahead of fixed.*: -\d.* m2 \[", said)
+    assert "gain -" in said
+    assert "-m experiment=compare task=lightning task.module._target_=own_tasks.Regression" in said
+    assert not [verdict for verdict in judge_all(runs, ROOT / "conf", tmp_path) if verdict.source]
+    section = gather(tmp_path / "one" / "results", ROOT / "conf").sections[0]
+    assert [arm.name for arm in section.best_first] == ["triangular2", "fixed"]
+    drawing = accuracy_drawing("one", section.best_first, section.accuracy)
+    assert drawing.data["labels"] == ("epoch", "test mse, m2")
+    assert "NaN" not in json.dumps(drawing.data)
+    assert "test mse, m2" in summary_frame(section.summary).columns
