@@ -65,7 +65,7 @@ def test_a_sweep_goes_on_after_a_bad_run_ends_with_a_table_and_tells_in_its_exit
         ("++data.module._target_=mine.Images", "data.module is not read by data=digits: take data=datamodule with it"),
         ("experiment=null", "experiment=null chooses nothing: leave it out"),
         ("--epochs=3", "--epochs=3 is no option: write settings as KEY=VALUE, without dashes"),
-        ("+foo=1", "foo is no key: the configuration has arm, bounds"),
+        ("+foo=1", "foo is no key: the configuration has arm, averages, bounds"),
         ("++trainer.max_epochs=1", "trainer.max_epochs is no key: did you mean iterations='4 epochs'?"),
         ("policy.window=square", "window=square is impossible: it must be one of triangular, parabolic, hann"),
     ],
