@@ -1,5 +1,6 @@
 """From a configuration and its data to what exactly will run, and to the name that it has for ever."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -21,7 +22,7 @@ from clrbench.store import Record
 
 
 @dataclass(frozen=True)
-class Spec:
+class Spec(ABC):
     """One run, every choice made: lengths are in iterations, the schedule is a function. What it trains, the task adds."""
 
     config: Config
@@ -31,12 +32,12 @@ class Spec:
     schedule: Schedule
 
     @property
+    @abstractmethod
     def identity(self) -> dict[str, Any]:
         """All that decides the numbers of this run, and nothing else, by public names and contents.
 
         What is as usual is left out, so that a choice which comes later names no earlier run anew.
         """
-        raise NotImplementedError
 
     @property
     def _unusual(self) -> dict[str, Any]:
@@ -65,9 +66,9 @@ class Spec:
         return digits([*(self.identity[part] for part in self._of_a_step), trainer.compile, *devices])
 
     @property
+    @abstractmethod
     def _of_a_step(self) -> Sequence[str]:
         """The parts of the identity that decide what a step computes."""
-        raise NotImplementedError
 
     @property
     def name(self) -> str:
@@ -116,14 +117,14 @@ class Spec:
         return OmegaConf.to_yaml({"schema": SCHEMA, **shown, **typed, **about})
 
     @property
+    @abstractmethod
     def _unread(self) -> Sequence[str]:
         """The parts of the configuration that say nothing about this task."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def _about(self) -> dict[str, Any]:
         """What config.yaml tells of the task besides."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
