@@ -37,6 +37,7 @@ def test_an_unknown_or_ambiguous_option_is_refused_with_those_that_there_are(opt
         options_first(["seed=1", option])
 
 
+@pytest.mark.slow
 def test_the_options_are_hydras() -> None:
     shown = subprocess.run(
         [sys.executable, "train.py", "--hydra-help"], cwd=ROOT, capture_output=True, text=True, check=True

@@ -109,6 +109,7 @@ def test_augmentation_changes_what_is_trained_on_and_nothing_that_is_evaluated(
     assert torch.equal(evaluated, module.prepare(torch.from_numpy(spec.data.images.test.pixels)))
 
 
+@pytest.mark.slow
 def test_an_augmented_run_that_dies_ends_like_an_undisturbed_one(
     make_config: Callable[..., Config], interrupted_at: Callable[..., Any]
 ) -> None:

@@ -39,6 +39,7 @@ def last_weights(rows: Record) -> list[tuple[Any, ...]]:
 
 
 # Batch norm, and random numbers in training.
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["model=small_cnn", "model=stochastic_depth"])
 def test_averages_leave_training_as_it_is_to_the_last_bit(make_config: MakeConfig, one_thread: None, model: str) -> None:
     chosen = (*SHORT, model, "iterations=4 epochs", "bounds.base_lr=0.001", "bounds.max_lr=0.01")

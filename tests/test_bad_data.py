@@ -181,6 +181,7 @@ def test_a_file_that_is_no_npz_file_is_refused(tmp_path, kind):
     assert refusal(npz(path), tmp_path).startswith(f"{path}: {expected}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flip", [0x01, 0xFF], ids=hex)
 def test_no_changed_byte_of_an_npz_file_goes_unnoticed_or_ends_in_a_traceback(tmp_path, flip):
     path = write_good_npz(tmp_path)

@@ -227,6 +227,7 @@ def test_five_seeds_and_a_single_arm_are_not_warned_about(make_cell: MakeCell) -
     assert seeds_warning([of_seed(make_cell(), "a", 1)], Pace({}, {}), 2) is None
 
 
+@pytest.mark.slow
 def test_planning_starts_nothing_and_writes_nothing_but_its_cache(tmp_path: Path) -> None:
     command = [
         *(sys.executable, "train.py", "-m", "policy=fixed,triangular", "policy.max_lr=0.02", "hydra.sweeper.plan_only=true"),

@@ -47,6 +47,7 @@ def swept(experiment: str) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("arm", choices("arm"))
+@pytest.mark.slow
 def test_every_arm_is_of_an_experiment_and_resolves_to_a_schedule_that_carries_its_file_name(arm):
     experiment = next(name for name in choices("experiment") if arm in swept(name).get("arm", []))
     spec = resolved(f"experiment={experiment}", f"arm={arm}", data=CIFAR_SIZED)
@@ -63,6 +64,7 @@ def test_every_experiment_resolves_and_carries_its_file_name(experiment):
     assert spec.schedule(1) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", choices("experiment"))
 def test_every_value_that_an_experiment_sweeps_over_makes_a_run(experiment):
     seeds = swept(experiment)["seed"]

@@ -240,6 +240,7 @@ def surviving(net, steps):
     return torch.tensor([[at in step for at in range(len(blocks_of(net)))] for step in computed])
 
 
+@pytest.mark.slow
 def test_a_block_survives_as_often_as_it_should_and_is_not_computed_otherwise():
     net = build(StochasticDepth, depth=20, last_survival=0.2)
     shares = surviving(net, steps=400).double().mean(0)
@@ -247,6 +248,7 @@ def test_a_block_survives_as_often_as_it_should_and_is_not_computed_otherwise():
     assert ((shares - expected).abs() < 4 * (expected * (1 - expected) / 400).sqrt()).all()
 
 
+@pytest.mark.slow
 def test_the_blocks_of_a_step_are_left_out_independently_of_each_other():
     net = build(StochasticDepth, depth=14, last_survival=0.5)
     survived = surviving(net, steps=400).double()

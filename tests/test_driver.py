@@ -308,6 +308,7 @@ def test_a_step_that_a_scaler_skips_is_no_iteration():
     assert callback.state_dict()["iterations"] == [2]
 
 
+@pytest.mark.slow
 def test_a_compiled_step_is_not_compiled_anew_as_the_count_moves():
     torch._dynamo.reset()
     weight, compiled = parameter(), []

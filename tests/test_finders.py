@@ -19,6 +19,7 @@ def test_the_spread_is_highest_over_lowest_and_no_answer_is_counted() -> None:
     assert finders.spread({("a", "rate"): [None]})["factor"].to_list() == [None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("finder", list(finders.FINDERS))
 def test_every_finder_answers_with_rates_within_the_range(finder: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if finder == "torch-lr-finder":

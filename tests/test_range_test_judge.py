@@ -108,6 +108,7 @@ def test_a_rule_that_does_not_exist_is_named_with_those_that_do() -> None:
 # Known truths
 
 
+@pytest.mark.slow
 @given(
     form=st.sampled_from(["logistic", "line", "smooth"]),
     base=st.floats(1e-4, 0.1),
@@ -139,6 +140,7 @@ def test_a_linear_ramp_is_judged_like_an_exponential_one(form: str, points: int,
     assert factor(bounds.max_lr, MAX) < 2
 
 
+@pytest.mark.slow
 @given(noise=st.floats(0, 20), spikes=st.integers(0, 3), count=st.sampled_from([1, 3]), seed=st.integers(0, 9999))
 @quick
 def test_however_noisy_a_curve_clear_bounds_are_not_far_off(noise: float, spikes: int, count: int, seed: int) -> None:
@@ -148,6 +150,7 @@ def test_however_noisy_a_curve_clear_bounds_are_not_far_off(noise: float, spikes
         assert factor(bounds.max_lr, MAX) < 3
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 999), at=st.integers(3, 28), up=st.booleans())
 @slow
 def test_one_spike_moves_bounds_little(seed: int, at: int, up: bool) -> None:
@@ -204,6 +207,7 @@ def test_any_curve_has_ordered_bounds_within_their_intervals_or_a_reason(
     assert bounds.max_interval[0] <= bounds.max_lr <= bounds.max_interval[1]
 
 
+@pytest.mark.slow
 @given(scale=st.floats(1e-3, 1e3), noise=st.floats(0.1, 5), count=st.sampled_from([1, 3]), seed=st.integers(0, 999))
 @slow
 def test_bounds_scale_with_the_rates(scale: float, noise: float, count: int, seed: int) -> None:
@@ -252,6 +256,7 @@ def test_a_curve_that_had_learned_at_the_first_rate_is_told_to_start_lower() -> 
     assert "80% from the lowest rate" in said(at_once)
 
 
+@pytest.mark.slow
 @given(
     start=st.floats(0.3 * MAX, 0.45 * MAX),
     ramp=st.sampled_from([np.linspace, np.geomspace]),

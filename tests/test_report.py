@@ -193,6 +193,7 @@ def test_it_fits_a_phone_and_a_dark_screen(report: Path, context: dict[str, Any]
         assert visit.troubles == []
 
 
+@pytest.mark.slow
 def test_two_hundred_runs_make_a_page_of_less_than_a_megabyte_and_a_half_and_every_run_is_on_it(tmp_path: Path) -> None:
     rising = [50 + at / 2 for at in range(60)]
     for arm in range(20):
