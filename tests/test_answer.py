@@ -38,8 +38,8 @@ def test_it_says_when_each_arrives_where_each_stands_and_how_each_ends(tmp_path:
     write_table1(tmp_path)
     assert list(answered(tmp_path).measured) == [
         "triangular2 reaches 80% test accuracy after 200 iterations; the fixed rate needs 700.",
-        "After 400 iterations triangular2 stands at 81.0%, the fixed rate at 76.0%.",
-        "The fixed rate, which drops after 600 iterations, ends 1.4 points [1.4, 1.4] higher after 800, at 82.4%.",
+        "After 400 iterations triangular2 stands at 81.0%, the fixed rate at 76.0% before it drops.",
+        "The fixed rate drops after 600 iterations and ends 1.4 points [1.4, 1.4] higher after 800, at 82.4%.",
         "The paper's 81.4% for triangular2 is reproduced within half a point.",
         "Its claim that both end equally accurate is not reproduced.",
     ]
@@ -68,7 +68,9 @@ def test_the_choice_follows_the_budget_and_names_what_is_open(tmp_path: Path) ->
     write_table1(tmp_path)
     short, long, open_question = answered(tmp_path).choice
     assert short.startswith("If you train for 400 iterations, triangular2 is 5.0 points [")
-    assert short.endswith("But the fixed rate trains on to 800, and none has run with a budget of 400: this is no proof.")
+    assert short.endswith(
+        "That alone is no proof: this fixed rate was planned for 800 iterations, and none planned for 400 has run."
+    )
     assert long == "If you can train for 800, choose the fixed rate: it ends higher than triangular2 after 400."
     assert open_question.endswith("`make sweep EXPERIMENT=controls SEEDS=1,2,3,4,5` answers that.")
 
@@ -154,9 +156,9 @@ def row_of(contents: Contents, claim: str) -> ClaimRow:
 def test_words_that_surprise_have_their_reason_beside_them(tmp_path: Path) -> None:
     write_table1(tmp_path, fixed=[end + 0.4 + at / 10 for at, end in enumerate(ENDS)])
     contents = gather(tmp_path, CONF)
-    assert row_of(contents, "C1").why == "equal means within 0.5 points, and the interval lies on both sides of that limit"
+    assert row_of(contents, "C1").why == "the interval crosses the limit of 0.5 points up to which the two count as equal"
     assert row_of(contents, "C1r").why == (
-        "5 seeds cannot settle a yes-or-no claim of 2 that are judged together: it takes 6, all alike"
+        "5 seeds are too few: each is a yes or a no, and with 2 claims judged together 6 seeds must agree"
     )
 
 

@@ -15,6 +15,7 @@ from clrbench.report.tables import to_markdown
 
 STEP, PEER = Path("results/bench/step.json"), Path("results/bench/peers.json")
 MARKS = ("<!-- speed: made by `make ship` -->", "<!-- end of speed -->")
+NOT_MEASURED = "The suite beside others has not been measured yet: `make bench PART=peers`."
 Figures = Mapping[str, Mapping[str, Any]]
 # What is told of every contestant: a column's heading, the name of its figure, and the digits behind the point.
 COLUMNS = (
@@ -40,25 +41,20 @@ def documents(root: Path, begun: Mapping[Path, str] | None = None) -> dict[Path,
 
 
 def _in_short(root: Path) -> str:
-    host, figures = _record(root / STEP)
-    parts = [
-        f"A step of `cifar10_full` takes {_median(figures, 'step, float32', 1)} ms on {host}, "
-        f"{_median(figures, 'plain way / float32')} times as fast as the plain way, in bfloat16 "
-        f"{_median(figures, 'step, bfloat16', 1)} ms ({_median(figures, 'plain way / bfloat16')} times); the loop around it "
-        f"adds {_median(figures, 'loop, overhead')} ms a step to bare torch. `make bench` measures this and more on your "
-        "machine, beside others' ways to train the same net: [docs/speed.md](docs/speed.md)."
-    ]
-    if (root / PEER).is_file():
-        _, figures = _record(root / PEER)
-        them = _contestants(figures)
-        images = [(f"images a second, {what}", *(_images_a_second(figures, it, what) for it in them)) for what in PRECISIONS]
-        loops = ("the loop alone, ms a step", *(_median(figures, f"step, {it}, {LINEAR}") for it in them))
-        parts.append(_table(("figure", *them), [*images, loops]))
-    return "\n\n".join(parts)
+    if not (root / PEER).is_file():
+        return NOT_MEASURED
+    host, figures = _record(root / PEER)
+    them = _contestants(figures)
+    images = [(f"images a second, {what}", *(_images_a_second(figures, it, what) for it in them)) for what in PRECISIONS]
+    loops = ("the loop alone, ms a step", *(_median(figures, f"step, {it}, {LINEAR}") for it in them))
+    said = (
+        f"`cifar10_full` on {host}, measured by `make bench PART=peers`. [docs/speed.md](docs/speed.md) says how, and has more."
+    )
+    return "\n\n".join([said, _table(("figure", *them), [*images, loops])])
 
 
 def _in_full(root: Path) -> str:
-    parts = ["The suite beside others has not been measured yet: `make bench PART=peers`."]
+    parts = [NOT_MEASURED]
     if (root / PEER).is_file():
         host, figures = _record(root / PEER)
         parts = [f"The suite and its peers on {host}:", _beside(figures), _all(_others(figures))]

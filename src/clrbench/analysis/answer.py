@@ -65,17 +65,25 @@ def _stands(found: Compared) -> str:
     if found.control.iterations == found.budget:
         return ""
     mine, rival = (fmean(values) for values in (found.of_treatment, found.at_budget.values()))
-    return f"After {found.budget:,} iterations {found.treatment.name} stands at {mine:.1f}%, {found.rival} at {rival:.1f}%."
+    drops = _drops(found)
+    before = " before it drops" if drops and min(drops) > found.budget else ""
+    stands = f"{found.treatment.name} stands at {mine:.1f}%, {found.rival} at {rival:.1f}%{before}"
+    return f"After {found.budget:,} iterations {stands}."
 
 
 def _ends(found: Compared) -> str:
-    drops = [f"{drop:,}" for drop in found.control.runs[0].policy.get("drops", ())]
-    after = f", which drops after {' and '.join(drops)} iterations," if drops else ""
+    steps = " and ".join(f"{drop:,}" for drop in _drops(found))
+    drops = f"drops after {steps} iterations and " if steps else ""
     rival = fmean(found.control.accuracies[seed] for seed in found.seeds)
     return (
-        f"{_capital(found.rival)}{after} ends {_higher([-value for value in found.ends])} "
+        f"{_capital(found.rival)} {drops}ends {_higher([-value for value in found.ends])} "
         f"after {found.control.iterations:,}, at {rival:.1f}%."
     )
+
+
+def _drops(found: Compared) -> Sequence[int]:
+    """The iterations after which the control's rate drops."""
+    return list(found.control.runs[0].policy.get("drops", ()))
 
 
 def _higher(differences: Sequence[float]) -> str:
@@ -114,8 +122,7 @@ def _controls(arms: Sequence[Arm], found: Compared) -> Sequence[Arm]:
 def _choice(found: Compared, controls: Sequence[Arm]) -> list[str]:
     """What somebody should do who has the one budget or the other, and why."""
     reasons = decomposition_in_words(controls)
-    short = _best_of(controls, found) if reasons else _between(found)
-    lines = [short, *reasons]
+    lines = [_best_of(controls, found), *reasons] if reasons else [_between(found), *_beside(found)]
     if found.control.iterations != found.budget:
         lines.append(_longer(found))
     if not reasons:
@@ -133,12 +140,23 @@ def _between(found: Compared) -> str:
         return f"{what}, these runs do not tell {found.treatment.name} from {found.rival}."
     if found.control.iterations != found.budget:
         return (
-            f"{what}, {found.treatment.name} is {_higher(found.leads)} than {found.rival} at that point. But {found.rival} "
-            f"trains on to {found.control.iterations:,}, and none has run with a budget of {found.budget:,}: this is no proof."
+            f"{what}, {found.treatment.name} is {_higher(found.leads)} than {found.rival} at that point. "
+            f"That alone is no proof: this fixed rate was planned for {found.control.iterations:,} iterations, "
+            f"and none planned for {found.budget:,} has run."
         )
     if bounds[0] > 0:
         return f"{what}, choose {found.treatment.name}: it is {_higher(found.leads)} than {found.rival}."
     return f"{what}, choose {found.rival}: it is {_higher([-value for value in found.leads])} than {found.treatment.name}."
+
+
+def _beside(found: Compared) -> list[str]:
+    """How the treatment ends beside the other arms of Table 1 that have its budget."""
+    lines = []
+    for arm in found.rivals:
+        differences = paired(found.treatment.accuracies, arm.accuracies)
+        if arm.iterations == found.budget and arm not in (found.treatment, found.control) and len(differences) > 1:
+            lines.append(f"With the same budget, {found.treatment.name} ends {_higher(differences)} than {arm.name}.")
+    return lines
 
 
 def _best_of(controls: Sequence[Arm], found: Compared) -> str:
@@ -173,7 +191,8 @@ def _basis(found: Compared) -> list[str]:
     rate = found.control.runs[0].policy.get("base_lr")
     tuned = f", and one fixed rate ({rate:g}) that nobody tuned" if found.control.is_fixed and rate else ""
     return [
-        f"One net ({model}), one data set ({data}), {len(found.seeds)} seeds a policy, images {order}{tuned}.",
+        f"One net ({model}), one data set ({data}), {len(found.seeds)} seeds a policy, images {order}{tuned}. "
+        "Brackets hold 95% intervals over seeds.",
         "Your problem may differ: `python train.py -m experiment=compare data=NAME model=NAME` compares the policies on it.",
     ]
 

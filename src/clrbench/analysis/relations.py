@@ -159,7 +159,7 @@ class Equal(Tested):
         return f"{'within' if verdict == HOLDS else 'beyond'} the {claim.margin:g} points that count as equal"
 
     def why_crossed(self, claim: Claim) -> str:
-        return f"equal means within {claim.margin:g} points, and the interval lies on both sides of that limit"
+        return f"the interval crosses the limit of {claim.margin:g} points up to which the two count as equal"
 
 
 class Reaches(Tested):
@@ -189,17 +189,17 @@ class Reaches(Tested):
 
     def measured(self, case: Case) -> str:
         within = sum(value <= case.claim.share for value in case.values.values())
-        return f"{within} of {len(case.values)} seed{'' if len(case.values) == 1 else 's'}"
+        return f"{within} of {len(case.values)} seed{'' if len(case.values) == 1 else 's'} in time"
 
     def reason(self, claim: Claim, case: Case) -> str:
-        return f"{self.measured(case)} within {claim.share:.0%} of the iterations"
+        return f"{self.measured(case)}, within {claim.share:.0%} of the iterations"
 
     def why_open(self, claim: Claim, case: Case, family: int) -> str:
         if stats.least_p(len(case.values)) * family <= ALPHA:
             return "the seeds do not agree"
         return (
-            f"{len(case.values)} seeds cannot settle a yes-or-no claim of {family} that are judged together: "
-            f"it takes {stats.seeds_needed(family, ALPHA)}, all alike"
+            f"{len(case.values)} seeds are too few: each is a yes or a no, and with {family} claims judged together "
+            f"{stats.seeds_needed(family, ALPHA)} seeds must agree"
         )
 
     def why_crossed(self, claim: Claim) -> str:
@@ -272,7 +272,7 @@ class Finds(Relation):
         return f"{claim.bounds.base_lr:g} and {claim.bounds.max_lr:g}"
 
     def why_open(self, claim: Claim, case: Case, family: int) -> str:
-        return "the range test calls its own answer weak"
+        return "the range test marks its own evidence as weak"
 
 
 RELATIONS: Mapping[str, Relation] = {

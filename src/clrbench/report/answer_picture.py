@@ -74,7 +74,7 @@ def _picture(found: Compared, size: Size) -> str:
         *_epochs(rate, epochs, size.ticks),
     ]
     iterations = found.treatment.iterations / curves[arms.index(found.treatment)]["epoch"][-1]
-    parts.append(svg.words(size.width - 16, rate.bottom + 35, f"epoch ({iterations:,.0f} iterations)", "end", "soft"))
+    parts.append(svg.words(size.width - 16, rate.bottom + 35, f"epochs of {iterations:,.0f} iterations", "end", "soft"))
     return svg.document(size.width, math.ceil(rate.bottom + 44), "Table 1 of the paper, run anew", _said(found), parts)
 
 
@@ -86,7 +86,7 @@ def _said(found: Compared) -> str:
 def _key(found: Compared, width: int) -> Iterator[str]:
     """The names in their colours with the accuracy at the end, as many in a row as fit."""
     entries = [(colour_of(arm), f"{arm.name} {fmean(arm.accuracies.values()):.1f}%") for arm in found.best_first]
-    entries.append(("", "◇ the paper"))
+    entries += [("", "◇ the paper's number"), ("", "band: 95% interval")]
     row, x = 0, 4.0
     line = ""
     for kind, said in entries:

@@ -11,7 +11,7 @@ from clrbench.analysis.arms import Arm, arms_of
 from clrbench.analysis.cases import ORDER
 from clrbench.analysis.commands import command_of_seeds
 from clrbench.analysis.compared import paper_numbers
-from clrbench.analysis.relations import FAILS, HOLDS, INCONCLUSIVE, NOT_RUN
+from clrbench.analysis.relations import NOT_RUN
 from clrbench.analysis.verdicts import Verdict
 from clrbench.errors import ClrbenchError
 from clrbench.report.claim_table import ClaimRow, ClaimTable, claim_table
@@ -22,7 +22,6 @@ from clrbench.runs import EVIDENCE, OWN, Run
 from clrbench.stats import interval
 
 BEGIN, END = "<!-- results: made by `make ship` -->", "<!-- end of results -->"
-_VERDICTS = {HOLDS: "yes", FAILS: "no", INCONCLUSIVE: "open"}
 
 
 def summary(contents: Contents, conf: Path) -> str:
@@ -75,7 +74,7 @@ def claims_in_short(table: ClaimTable, target: str | None) -> list[str]:
 
     Without a target there are no links.
     """
-    heads = ("claim", "verdict", "measured here", "in the paper")
+    heads = ("claim", "verdict", "measured here, 95% interval", "in the paper")
     rows = [("**Settled**", "", "", ""), *(_claim(row, target) for row in table.settled if row.is_of_the_paper)]
     rows += [("**Open**", "", "", ""), *(_claim(row, target) for row in table.open if row.is_of_the_paper)]
     lines = ["| " + " | ".join(cells) + " |" for cells in (heads, ("---",) * len(heads), *rows)]
@@ -90,8 +89,7 @@ def claims_in_short(table: ClaimTable, target: str | None) -> list[str]:
 
 
 def _claim(row: ClaimRow, target: str | None) -> tuple[str, str, str, str]:
-    words = _VERDICTS[row.verdict.verdict]
-    verdict = f"**{words}**" + (f": {in_cell(row.why)}" if row.why else "")
+    verdict = f"**{row.verdict.verdict}**" + (f": {in_cell(row.why)}" if row.why else "")
     mine = " (yours)" if row.verdict.source == OWN else ""
     says = in_cell(row.row.says) if target is None else f"[{in_cell(row.row.says)}]({target}#{row.anchor})"
     return f"{says}{mine}", verdict, in_cell(row.row.measured), in_cell(row.row.paper)
@@ -101,9 +99,9 @@ def _own(rows: Iterable[ClaimRow]) -> list[str]:
     """A line a file of claims that are not the paper's, by their verdict."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for row in rows:
-        counts[row.verdict.case.family.title][_VERDICTS[row.verdict.verdict]] += 1
+        counts[row.verdict.case.family.title][row.verdict.verdict] += 1
     families = {title: ", ".join(f"{count} {verdict}" for verdict, count in of.items()) for title, of in counts.items()}
-    return [in_cell(f"{title}: {verdicts}.") for title, verdicts in families.items()]
+    return [in_cell(f"Not from the paper: {title}, {verdicts}.") for title, verdicts in families.items()]
 
 
 def _detail(row: ClaimRow) -> str:
