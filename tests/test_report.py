@@ -345,7 +345,7 @@ def test_the_readme_tells_the_claims_that_are_not_the_papers_in_a_line(tmp_path:
         values = [value + by * seed for seed, value in enumerate(BASE)]
         write_arm(tmp_path, "fixed", values, experiment="table1_fifth", config=setting)
     block = readme_block(gather(tmp_path, CONF))
-    assert "Not from the paper: bfloat16 beside float32, 1 holds." in block
+    assert "Claims that are not the paper's: bfloat16 beside float32 (1 holds)." in block
     assert "#p1a)" not in block
 
 

@@ -50,29 +50,32 @@ def answer(runs: Iterable[Run], verdicts: Sequence[Verdict]) -> Answer | None:
     return None
 
 
+# What a verdict on the main claim answers, where the treatment is the first to reach what both reach.
+_SHORT = {HOLDS: "Yes: ", FAILS: "Sooner, but not as high: "}
+
+
 def _reaches(found: Compared) -> str:
     """How long each takes to the highest accuracy that both reach."""
     if found.target is None:
         return ""
     needed, rival = (found.needed(arm, found.target) for arm in (found.treatment, found.control))
-    return (
-        f"{found.treatment.name} reaches {found.target}% test accuracy after {needed:,.0f} iterations; "
-        f"{found.rival} needs {rival:,.0f}."
-    )
+    short = _SHORT.get(found.verdict.verdict, "") if needed < rival else ""
+    reaches = f"{found.treatment.name} reaches {found.target}% test accuracy after {needed:,.0f} iterations"
+    return f"{short}{reaches}; {found.rival} needs {rival:,.0f}."
 
 
 def _stands(found: Compared) -> str:
     if found.control.iterations == found.budget:
         return ""
     mine, rival = (fmean(values) for values in (found.of_treatment, found.at_budget.values()))
-    drops = _drops(found)
+    drops = _drops(found.control)
     before = " before it drops" if drops and min(drops) > found.budget else ""
     stands = f"{found.treatment.name} stands at {mine:.1f}%, {found.rival} at {rival:.1f}%{before}"
     return f"After {found.budget:,} iterations {stands}."
 
 
 def _ends(found: Compared) -> str:
-    steps = " and ".join(f"{drop:,}" for drop in _drops(found))
+    steps = " and ".join(f"{drop:,}" for drop in _drops(found.control))
     drops = f"drops after {steps} iterations and " if steps else ""
     rival = fmean(found.control.accuracies[seed] for seed in found.seeds)
     return (
@@ -81,9 +84,9 @@ def _ends(found: Compared) -> str:
     )
 
 
-def _drops(found: Compared) -> Sequence[int]:
-    """The iterations after which the control's rate drops."""
-    return list(found.control.runs[0].policy.get("drops", ()))
+def _drops(arm: Arm) -> Sequence[int]:
+    """The iterations after which an arm's rate drops."""
+    return list(arm.runs[0].policy.get("drops", ()))
 
 
 def _higher(differences: Sequence[float]) -> str:
@@ -105,7 +108,19 @@ def _reproduced(found: Compared) -> list[str]:
     mine = fmean(found.of_treatment)
     away = abs(mine - claim.treatment.paper)
     within = f"reproduced within {_margin(claim)}" if away <= claim.margin else f"not reproduced: {mine:.1f}% here"
-    return [f"The paper's {claim.treatment.paper:.1f}% for {found.treatment.name} is {within}.", said]
+    others = _others(found, claim.margin)
+    return [f"The paper's {claim.treatment.paper:.1f}% for {found.treatment.name} is {within}.", *others, said]
+
+
+def _others(found: Compared, margin: float) -> list[str]:
+    """The paper's other numbers of Table 1 that do not come out within the margin."""
+    ends = {arm.name: fmean(arm.accuracies.values()) for arm in found.best_first if arm is not found.treatment}
+    away = [
+        f"{name} {mine:.1f}% (paper: {found.paper[name]:.1f}%)"
+        for name, mine in ends.items()
+        if name in found.paper and abs(mine - found.paper[name]) > margin
+    ]
+    return [f"These end further from the paper's numbers: {', '.join(away)}."] if away else []
 
 
 def _margin(claim: Claim) -> str:
@@ -127,7 +142,7 @@ def _choice(found: Compared, controls: Sequence[Arm]) -> list[str]:
         lines.append(_longer(found))
     if not reasons:
         lines.append(
-            "What makes the gain is open: the cycles, the height of the rate, or its drops. "
+            f"What makes the gain is open: the cycles of {found.treatment.name}, the height of its rate, or its drops. "
             f"`make sweep EXPERIMENT={CONTROLS} SEEDS={SEEDS}` answers that."
         )
     return lines
@@ -179,7 +194,10 @@ def _longer(found: Compared) -> str:
     bounds = interval(found.ends)
     what = f"If you can train for {found.control.iterations:,}"
     if bounds is not None and bounds[1] < 0:
-        return f"{what}, choose {found.rival}: it ends higher than {found.treatment.name} after {found.budget:,}."
+        return (
+            f"{what}, choose {found.rival}: it ends higher than {found.treatment.name} after {found.budget:,}. "
+            f"{found.treatment.name} itself has not run that long."
+        )
     if bounds is not None and bounds[0] > 0:
         return f"{what}, {found.treatment.name} has ended higher after {found.budget:,} already."
     return f"{what}, these runs do not show that the longer training pays."
@@ -189,7 +207,7 @@ def _basis(found: Compared) -> list[str]:
     data, model = found.treatment.task
     order = "in one order, as in the paper" if found.treatment.runs[0].values[ORDER] == "fixed" else "shuffled anew each epoch"
     rate = found.control.runs[0].policy.get("base_lr")
-    tuned = f", and one fixed rate ({rate:g}) that nobody tuned" if found.control.is_fixed and rate else ""
+    tuned = f", and the paper's fixed rate ({rate:g}), which nobody tuned anew" if found.control.is_fixed and rate else ""
     return [
         f"One net ({model}), one data set ({data}), {len(found.seeds)} seeds a policy, images {order}{tuned}. "
         "Brackets hold 95% intervals over seeds.",

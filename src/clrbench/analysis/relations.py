@@ -159,7 +159,7 @@ class Equal(Tested):
         return f"{'within' if verdict == HOLDS else 'beyond'} the {claim.margin:g} points that count as equal"
 
     def why_crossed(self, claim: Claim) -> str:
-        return f"the interval crosses the limit of {claim.margin:g} points up to which the two count as equal"
+        return f"equal means within {claim.margin:g} points: the interval neither shows that nor rules it out"
 
 
 class Reaches(Tested):
@@ -198,8 +198,8 @@ class Reaches(Tested):
         if stats.least_p(len(case.values)) * family <= ALPHA:
             return "the seeds do not agree"
         return (
-            f"{len(case.values)} seeds are too few: each is a yes or a no, and with {family} claims judged together "
-            f"{stats.seeds_needed(family, ALPHA)} seeds must agree"
+            f"{len(case.values)} seeds settle no yes-or-no claim, even where all agree: "
+            f"{stats.seeds_needed(family, ALPHA)} would, as {family} claims are judged together"
         )
 
     def why_crossed(self, claim: Claim) -> str:

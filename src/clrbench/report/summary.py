@@ -101,7 +101,7 @@ def _own(rows: Iterable[ClaimRow]) -> list[str]:
     for row in rows:
         counts[row.verdict.case.family.title][row.verdict.verdict] += 1
     families = {title: ", ".join(f"{count} {verdict}" for verdict, count in of.items()) for title, of in counts.items()}
-    return [in_cell(f"Not from the paper: {title}, {verdicts}.") for title, verdicts in families.items()]
+    return [in_cell(f"Claims that are not the paper's: {title} ({verdicts}).") for title, verdicts in families.items()]
 
 
 def _detail(row: ClaimRow) -> str:
