@@ -223,7 +223,7 @@ def test_a_changed_text_of_the_same_version_is_warned_about(tmp_path: Path, monk
     file.write_text(file.read_text() + "# another\n")
     plan()
     assert said == [
-        "warning: the file of changing_task.Mine has changed since there are records of this task, which are taken as they "
+        "warning: the code of changing_task.Mine has changed since there are records of this task, which are taken as they "
         "are: say task.version=2 to run it anew"
     ]
 
