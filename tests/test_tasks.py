@@ -21,6 +21,7 @@ from clrbench.report.tables import summary_frame
 from clrbench.report.terminal import print_summary
 from clrbench.runs import read_runs
 from clrbench.sweep.planner import Planner
+from clrbench.sweep.ramps import carry_out, look_up
 from clrbench.tasks.recorder import OwnRecorder
 from clrbench.tasks.spec import resolve_own
 from clrbench.training.console import Console
@@ -167,7 +168,6 @@ def test_data_that_cannot_be_dealt_again_are_told_and_recorded(make_config: Make
         ([*METRIC, "task.module._target_=own_tasks.Absent"], "task.module._target_=own_tasks.Absent"),
         ([*METRIC, "data=cifar10"], "data=cifar10 is not read by task=lightning"),
         ([*METRIC, "+task.trainer.max_epochs=3"], "task.trainer.max_epochs is what the suite sets itself: say iterations"),
-        ([*METRIC, "bounds=range_test"], "bounds=range_test measures images alone"),
         ([*METRIC, "trainer.devices=2"], "with task=lightning a run takes one device"),
     ],
 )
@@ -175,6 +175,39 @@ def test_a_mistake_is_told_in_one_line(make_config: Make, overrides: list[str], 
     with pytest.raises(ClrbenchError, match=error) as told:
         resolve_own(make_config(*OWN, *RATES, *overrides))
     assert "\n" not in str(told.value)
+
+
+def test_bounds_are_measured_once_by_the_modules_own_validation_and_never_on_test_data(
+    make_config: Make, seen: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own_tasks.Lines, "test_dataloader", lambda self: pytest.fail("test data are for the end"))
+    asked = (
+        *OWN,
+        *METRIC,
+        *RATES[2:],
+        "bounds=range_test",
+        "range_test.seeds=[1]",
+        "range_test.high=0.1",
+        "tracking.wandb=disabled",
+    )
+    paths = make_config().paths
+    overrides = (*asked, f"paths.results={paths.results}", f"paths.outputs={paths.outputs}")
+    said: list[str] = []
+
+    def planned(find_bounds: Any) -> Any:
+        return Planner(lambda texts: composed(*texts), paths, said.append, find_bounds=find_bounds).cells([overrides])[0]
+
+    assert "bounds=range_test: not measured yet" in str(planned(look_up).error)
+    cell = planned(carry_out)
+    assert cell.error is None
+    bounds = cell.job.config.bounds
+    assert 0 < bounds.base_lr < bounds.max_lr < 10
+    assert bounds.origin.startswith("range_test (")
+    assert said[0].startswith("range test: 1 of 1 trainings")
+    seen.clear()
+    assert planned(look_up).job.config.bounds == planned(carry_out).job.config.bounds == bounds
+    assert not seen
+    assert "has no " not in "".join(said)
 
 
 def test_bounds_of_images_are_not_taken(make_config: Make) -> None:

@@ -197,9 +197,11 @@ def _command(arm: Arm, data: str, model: str, is_tuned: bool = True) -> str:
         # Data of one's own are not known by their name.
         return _first_command(data, model, _typed(arm, ("policy", *_OF_EXPERIMENT[:3])), arm)
     experiment, seeds = shlex.quote(arm.experiment), _seeds(arm)
+    # The bounds of an experiment are those of images: a module of one's own brings others.
+    of_experiment = _OF_EXPERIMENT if arm.runs[0].is_of_images else tuple(key for key in _OF_EXPERIMENT if key != "bounds")
     # Where a sweep begins no arm has chosen the net, so that what the net takes has to be forced.
-    if changed := [f"++{text}" if text.startswith("model.net.") else text for text in _typed(arm, _OF_EXPERIMENT)]:
-        return f"python train.py -m experiment={experiment} {shlex.join(changed)} seed={seeds}"
+    if changed := [f"++{text}" if text.startswith("model.net.") else text for text in _typed(arm, of_experiment)]:
+        return _of_notebook(changed, seeds) or f"python train.py -m experiment={experiment} {shlex.join(changed)} seed={seeds}"
     return f"make sweep EXPERIMENT={experiment} SEEDS={seeds}"
 
 
@@ -221,8 +223,13 @@ def _seeds(arm: Arm | None = None) -> str:
 
 
 def _first_command(data: str, model: str, typed: Sequence[str] = (), arm: Arm | None = None) -> str:
-    if any("_target_=__main__." in text for text in typed):
-        return f"clrbench.compare(...) without policies=, and seeds=({_seeds(arm)})"  # classes that no command would find
     groups = {text.partition("=")[0] for text in typed}
     named = [f"{group}={name}" for group, name in (("data", data), ("model", model)) if not {group, "task"} & groups]
-    return f"python train.py -m {shlex.join(['experiment=compare', *named, *typed])} seed={_seeds(arm)}"
+    command = f"python train.py -m {shlex.join(['experiment=compare', *named, *typed])} seed={_seeds(arm)}"
+    return _of_notebook(typed, _seeds(arm)) or command
+
+
+def _of_notebook(typed: Sequence[str], seeds: str) -> str | None:
+    """What to call where a class is defined in a notebook, in which no command would find it."""
+    is_there = any("_target_=__main__." in text for text in typed)
+    return f"clrbench.compare(..., seeds=({seeds})), without policies=" if is_there else None
