@@ -24,6 +24,9 @@ from clrbench.sweep.planner import Planner
 from clrbench.sweep.ramps import carry_out, look_up
 from clrbench.tasks.recorder import OwnRecorder
 from clrbench.tasks.spec import resolve_own
+from clrbench.tracking.trackio import Line, ShownRun, _read
+from clrbench.tracking.wandb import summary
+from clrbench.tracking.wandb_panels import curves_of, outcomes_of
 from clrbench.training.console import Console
 from clrbench.training.run import train
 
@@ -271,6 +274,16 @@ def test_images_know_nothing_of_the_task(make_config: Make) -> None:
     assert "task:" not in spec.config_text()
 
 
+def test_trackers_get_the_tasks_own_metrics(make_config: Make) -> None:
+    result, record = trained(make_config(*OWN, *METRIC, *RATES))
+    rows = record.evaluations()
+    assert summary(result, rows)["final_test_mse"] == result.value
+    assert {"val_mse", "val_size"} < summary(result, rows).keys()
+    assert not [name for name in summary(result, rows) if "accuracy" in name or name.startswith("iterations_to")]
+    shown = _read(ShownRun(record.folder, Line("one", "run"))).points[0].values
+    assert list(shown) == ["val_mse", "val_size", "lr", "train_loss", "epoch"]
+
+
 def test_words_go_by_the_metrics_own_direction_and_unit(
     make_config: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -284,12 +297,17 @@ def test_words_go_by_the_metrics_own_direction_and_unit(
     print_summary(RichConsole(width=200), "runs", runs, ROOT / "conf", tmp_path)
     said = capsys.readouterr().out
     assert "test mse, m2" in said
+    assert "to fixed: iterations to the value at which the best fixed rate ends" in said
     assert "%" not in said.replace("95%", "")
     assert re.search(r"triangular2.* is ahead of fixed.*: -\d.* m2 \[", said)
     assert "gain -" in said
     assert "-m experiment=compare task=lightning task.module._target_=own_tasks.Regression" in said
     assert not [verdict for verdict in judge_all(runs, ROOT / "conf", tmp_path) if verdict.source]
     section = gather(tmp_path / "one" / "results", ROOT / "conf").sections[0]
+    drawn = curves_of(section)[0], outcomes_of(section)[0]
+    assert (drawn[0].title, drawn[0].y) == ("test mse, m2, by policy: mean and range over seeds", ["val_mse"])
+    assert (drawn[1].title, drawn[1].metrics) == ("final test mse by policy", ["final_test_mse"])
+    assert len(outcomes_of(section)) == 1  # targets are percentages
     assert [arm.name for arm in section.best_first] == ["triangular2", "fixed"]
     drawing = accuracy_drawing("one", section.best_first, section.accuracy)
     assert drawing.data["labels"] == ("epoch", "test mse, m2")
