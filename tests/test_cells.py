@@ -24,6 +24,7 @@ from clrbench.lock import lock_path, locked
 from clrbench.runs import OWN, run_of
 from clrbench.schema import SCHEMA
 from clrbench.store import CHECKPOINT, PROGRESS, Evaluation, Record, Result, run_folder
+from clrbench.sweep.carry import Carrier
 from clrbench.sweep.cells import Cell, state_of
 from clrbench.sweep.faults import faults
 from clrbench.sweep.invalid import invalid_record, remove_invalid, write_invalid
@@ -388,15 +389,20 @@ def returned(status: JobStatus, value: object) -> JobReturn:
     return made
 
 
-def swept(cells: Sequence[Cell], launcher: Any) -> Any:
-    """The sweeper, behind a sweep that `launcher` carried out."""
+def sweeper_with(launcher: Any) -> Any:
     Plugins.instance()  # executes the modules of Hydra's own plugins, hence before the class is taken from its own
     from hydra_plugins.clrbench_cells._sweeper import CellSweeper
 
     sweeper = CellSweeper()
     sweeper.launcher = launcher
-    sweeper._carry_out(cells)
     return sweeper
+
+
+def swept(cells: Sequence[Cell], launcher: Any) -> dict[Cell, str]:
+    """Why cells failed in a sweep that `launcher` carried out."""
+    carrier = Carrier(sweeper_with(launcher)._launch, print)
+    carrier.carry_out(cells)
+    return carrier.reasons
 
 
 def test_what_has_ended_is_not_launched(make_cell: MakeCell) -> None:
@@ -410,18 +416,18 @@ def test_what_has_ended_is_not_launched(make_cell: MakeCell) -> None:
 def test_a_cell_that_takes_its_process_down_is_given_up_and_takes_no_other_with_it(make_cell: MakeCell) -> None:
     cells = [make_cell(name) for name in ("a", "b", "c")]
     launcher = Launcher(cells, deadly="b")
-    sweeper = swept(cells, launcher)
+    reasons = swept(cells, launcher)
     assert launcher.launched == [["a", "b", "c"]] * 2 + [["a"], ["b"], ["c"]]
     assert [state_of(cell).status for cell in cells] == ["finished", "missing", "finished"]
-    assert [cell.record.folder.name for cell in sweeper._reasons] == ["b"]
-    assert "its process was lost 3 times" in sweeper._reasons[cells[1]]
+    assert [cell.record.folder.name for cell in reasons] == ["b"]
+    assert "its process was lost 3 times" in reasons[cells[1]]
     assert not lock_path(cells[1].work).exists()
 
 
 def test_a_cell_that_comes_back_without_a_result_is_not_tried_for_ever(make_cell: MakeCell) -> None:
     cells = [make_cell("a"), make_cell("b")]
-    sweeper = swept(cells, Launcher(cells, idle="b"))
-    assert sweeper._reasons == {cells[1]: "its process came back 3 times without a result"}
+    reasons = swept(cells, Launcher(cells, idle="b"))
+    assert reasons == {cells[1]: "its process came back 3 times without a result"}
 
 
 def test_a_job_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -440,21 +446,22 @@ def test_a_launcher_that_never_starts_anything_is_not_tried_for_ever(make_cell: 
             raise OSError("no more processes")
 
     cells, launcher = [make_cell("a"), make_cell("b")], Broken()
-    sweeper = swept(cells, launcher)
+    reasons = swept(cells, launcher)
     assert launcher.attempts == 2 + len(cells)
-    assert all("no more processes" in sweeper._reasons[cell] for cell in cells)
+    assert all("no more processes" in reasons[cell] for cell in cells)
 
 
 def test_an_error_outside_of_a_training_fails_its_cell_alone_and_is_recorded(
     make_cell: MakeCell, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cells = [make_cell("a"), make_cell("b")]
-    sweeper = swept(cells, Launcher(cells, raising="a"))
+    reasons = swept(cells, Launcher(cells, raising="a"))
+    sweeper = sweeper_with(None)
     paths = {"data": "data", "results": "results", "outputs": "outputs"}
     sources = [{"provider": "main", "path": str(ROOT / "conf")}]
     sweeper.config = DictConfig({"paths": paths, "hydra": {"runtime": {"config_sources": sources}}})
     with pytest.raises(SystemExit) as caught:
-        sweeper._conclude(cells)
+        sweeper._conclude(cells, reasons)
     assert caught.value.code == 1
     result = cells[0].invalid.result()
     assert result is not None

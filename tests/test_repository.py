@@ -47,7 +47,7 @@ _LAYERS = (
     ("report",),
     ("tracking",),
     ("sweep", "arguments"),
-    ("cli", "subcommands", "__main__", "__init__", "hydra_plugins"),
+    ("cli", "subcommands", "comparison", "__main__", "__init__", "hydra_plugins"),
 )
 _LEVELS = {name: level for level, names in enumerate(_LAYERS) for name in names}
 

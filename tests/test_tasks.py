@@ -21,8 +21,12 @@ from clrbench.report.tables import summary_frame
 from clrbench.report.terminal import print_summary
 from clrbench.runs import read_runs
 from clrbench.sweep.planner import Planner
+from clrbench.sweep.ramps import carry_out, look_up
 from clrbench.tasks.recorder import OwnRecorder
 from clrbench.tasks.spec import resolve_own
+from clrbench.tracking.trackio import Line, ShownRun, _read
+from clrbench.tracking.wandb import summary
+from clrbench.tracking.wandb_panels import curves_of, outcomes_of
 from clrbench.training.console import Console
 from clrbench.training.run import train
 
@@ -167,7 +171,6 @@ def test_data_that_cannot_be_dealt_again_are_told_and_recorded(make_config: Make
         ([*METRIC, "task.module._target_=own_tasks.Absent"], "task.module._target_=own_tasks.Absent"),
         ([*METRIC, "data=cifar10"], "data=cifar10 is not read by task=lightning"),
         ([*METRIC, "+task.trainer.max_epochs=3"], "task.trainer.max_epochs is what the suite sets itself: say iterations"),
-        ([*METRIC, "bounds=range_test"], "bounds=range_test measures images alone"),
         ([*METRIC, "trainer.devices=2"], "with task=lightning a run takes one device"),
     ],
 )
@@ -175,6 +178,39 @@ def test_a_mistake_is_told_in_one_line(make_config: Make, overrides: list[str], 
     with pytest.raises(ClrbenchError, match=error) as told:
         resolve_own(make_config(*OWN, *RATES, *overrides))
     assert "\n" not in str(told.value)
+
+
+def test_bounds_are_measured_once_by_the_modules_own_validation_and_never_on_test_data(
+    make_config: Make, seen: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own_tasks.Lines, "test_dataloader", lambda self: pytest.fail("test data are for the end"))
+    asked = (
+        *OWN,
+        *METRIC,
+        *RATES[2:],
+        "bounds=range_test",
+        "range_test.seeds=[1]",
+        "range_test.high=0.1",
+        "tracking.wandb=disabled",
+    )
+    paths = make_config().paths
+    overrides = (*asked, f"paths.results={paths.results}", f"paths.outputs={paths.outputs}")
+    said: list[str] = []
+
+    def planned(find_bounds: Any) -> Any:
+        return Planner(lambda texts: composed(*texts), paths, said.append, find_bounds=find_bounds).cells([overrides])[0]
+
+    assert "bounds=range_test: not measured yet" in str(planned(look_up).error)
+    cell = planned(carry_out)
+    assert cell.error is None
+    bounds = cell.job.config.bounds
+    assert 0 < bounds.base_lr < bounds.max_lr < 10
+    assert bounds.origin.startswith("range_test (")
+    assert said[0].startswith("range test: 1 of 1 trainings")
+    seen.clear()
+    assert planned(look_up).job.config.bounds == planned(carry_out).job.config.bounds == bounds
+    assert not seen
+    assert "has no " not in "".join(said)
 
 
 def test_bounds_of_images_are_not_taken(make_config: Make) -> None:
@@ -223,7 +259,7 @@ def test_a_changed_text_of_the_same_version_is_warned_about(tmp_path: Path, monk
     file.write_text(file.read_text() + "# another\n")
     plan()
     assert said == [
-        "warning: the file of changing_task.Mine has changed since there are records of this task, which are taken as they "
+        "warning: the code of changing_task.Mine has changed since there are records of this task, which are taken as they "
         "are: say task.version=2 to run it anew"
     ]
 
@@ -236,6 +272,16 @@ def test_images_know_nothing_of_the_task(make_config: Make) -> None:
     spec = resolve(config, load(config.data, config.paths))
     assert "task" not in spec.identity
     assert "task:" not in spec.config_text()
+
+
+def test_trackers_get_the_tasks_own_metrics(make_config: Make) -> None:
+    result, record = trained(make_config(*OWN, *METRIC, *RATES))
+    rows = record.evaluations()
+    assert summary(result, rows)["final_test_mse"] == result.value
+    assert {"val_mse", "val_size"} < summary(result, rows).keys()
+    assert not [name for name in summary(result, rows) if "accuracy" in name or name.startswith("iterations_to")]
+    shown = _read(ShownRun(record.folder, Line("one", "run"))).points[0].values
+    assert list(shown) == ["val_mse", "val_size", "lr", "train_loss", "epoch"]
 
 
 def test_words_go_by_the_metrics_own_direction_and_unit(
@@ -251,12 +297,17 @@ def test_words_go_by_the_metrics_own_direction_and_unit(
     print_summary(RichConsole(width=200), "runs", runs, ROOT / "conf", tmp_path)
     said = capsys.readouterr().out
     assert "test mse, m2" in said
+    assert "to fixed: iterations to the value at which the best fixed rate ends" in said
     assert "%" not in said.replace("95%", "")
     assert re.search(r"triangular2.* is ahead of fixed.*: -\d.* m2 \[", said)
     assert "gain -" in said
     assert "-m experiment=compare task=lightning task.module._target_=own_tasks.Regression" in said
     assert not [verdict for verdict in judge_all(runs, ROOT / "conf", tmp_path) if verdict.source]
     section = gather(tmp_path / "one" / "results", ROOT / "conf").sections[0]
+    drawn = curves_of(section)[0], outcomes_of(section)[0]
+    assert (drawn[0].title, drawn[0].y) == ("test mse, m2, by policy: mean and range over seeds", ["val_mse"])
+    assert (drawn[1].title, drawn[1].metrics) == ("final test mse by policy", ["final_test_mse"])
+    assert len(outcomes_of(section)) == 1  # targets are percentages
     assert [arm.name for arm in section.best_first] == ["triangular2", "fixed"]
     drawing = accuracy_drawing("one", section.best_first, section.accuracy)
     assert drawing.data["labels"] == ("epoch", "test mse, m2")

@@ -5,12 +5,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from clrbench.callback import CyclicLR
+    from clrbench.comparison import compare
     from clrbench.range_test.standalone import LRRangeTest
 
-__all__ = ["CyclicLR", "LRRangeTest"]
+__all__ = ["CyclicLR", "LRRangeTest", "compare"]
 __version__ = "0.1.0"
 
-_WHERE = {"CyclicLR": "clrbench.callback", "LRRangeTest": "clrbench.range_test.standalone"}
+_WHERE = {
+    "CyclicLR": "clrbench.callback",
+    "LRRangeTest": "clrbench.range_test.standalone",
+    "compare": "clrbench.comparison",
+}
 
 
 def __getattr__(name: str) -> object:

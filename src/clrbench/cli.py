@@ -106,14 +106,9 @@ def run_one(composed: DictConfig) -> float | None:
     None is returned for a run that another process holds. Raises ClrbenchError for a run that failed.
     """
     if HydraConfig.get().mode == RunMode.MULTIRUN:
-        end_with_parent()
-        # joblib puts a way of its own in the place of the platform's, and with that no DataLoader can start its processes.
-        multiprocessing.set_start_method(multiprocessing.get_all_start_methods()[0], force=True)
+        as_worker()
     if JOB in composed:
-        job = Job.read(Path(composed[JOB]))
-        with contextlib.suppress(HeldElsewhereError):  # the sweep waits for the process that holds the run
-            return _run(job.config, job.overrides, job, silent=True)
-        return None
+        return run_job(Path(composed[JOB]))
     overrides = list(HydraConfig.get().overrides.task)
     try:
         check_arm(overrides)
@@ -123,6 +118,21 @@ def run_one(composed: DictConfig) -> float | None:
             _stop(" ".join(str(error).split()))
         _record_invalid(composed, overrides, error)
         raise
+
+
+def as_worker() -> None:
+    """Prepare a process of a pool for runs."""
+    end_with_parent()
+    # joblib puts a way of its own in the place of the platform's, and with that no DataLoader can start its processes.
+    multiprocessing.set_start_method(multiprocessing.get_all_start_methods()[0], force=True)
+
+
+def run_job(path: Path) -> float | None:
+    """Carry out the run that a sweep has written to `path`; returns its value, as run_one does."""
+    job = Job.read(path)
+    with contextlib.suppress(HeldElsewhereError):  # the sweep waits for the process that holds the run
+        return _run(job.config, job.overrides, job, silent=True)
+    return None
 
 
 def _bound(composed: DictConfig) -> config.Config:

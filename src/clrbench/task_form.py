@@ -42,12 +42,10 @@ def with_own_names(composed: DictConfig) -> DictConfig:
                 raise ConfigError(f"{chosen} is not read by task=lightning, whose module brings its own: leave it out")
             part = "data" if section == "data" else "module"
             made[section].update({"name": _class_of(made.task, part), **filled})
-    if made.bounds.origin == "range_test":
-        raise ConfigError("bounds=range_test measures images alone: with task=lightning say bounds.base_lr and bounds.max_lr")
     if any(OmegaConf.is_missing(made.bounds, key) for key in ("base_lr", "max_lr")):
         raise ConfigError(
             "bounds: those of images fit no module of yours: say between which rates its policies move, as in "
-            "bounds.base_lr=0.0005 bounds.max_lr=0.003 (policy=fixed takes the first)"
+            "bounds.base_lr=0.0005 bounds.max_lr=0.003 (policy=fixed takes the first), or bounds=range_test to measure them"
         )
     return made
 

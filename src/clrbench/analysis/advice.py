@@ -18,6 +18,8 @@ from clrbench.store import DIVERGED, FAILED
 
 CYCLE, KEEP, UNKNOWN = "use CLR", "keep the fixed rate", "not enough runs"
 RIGHT, WRONG = "take the bounds that the range test finds", "take other bounds than the range test finds"
+BETTER, EQUAL, WORSE, OPEN = "better", "equal", "worse", "open"
+_CHOICES = {BETTER: CYCLE, EQUAL: KEEP, WORSE: KEEP, OPEN: UNKNOWN}
 SEEDS = 5
 # What an experiment sweeps over, as far as runs are typed with it.
 _OF_EXPERIMENT = ("experiment=", "arm=", "seed=", "policy", "bounds", "optimizer")
@@ -75,7 +77,8 @@ def _advice(arms: Sequence[Arm], data: str, model: str) -> Advice:
         return Advice(**about, choice=UNKNOWN, because=[_lacking(arms)], command=command)
     differences, measure = paired(best.accuracies, fixed.accuracies), best.measure
     is_tuned = len(_rates(rivals)) >= RATES
-    choice = _choice([measure.sign * value for value in differences], measure.margin) if is_tuned else UNKNOWN
+    gains = [measure.sign * value for value in differences]
+    choice = _CHOICES[standing(gains, measure.margin)] if is_tuned else UNKNOWN
     return Advice(
         **about,
         choice=choice,
@@ -131,16 +134,18 @@ def _cost(deviation: Deviation) -> str:
     return f"with {deviation.times:g} times these bounds: {', '.join([*notes, *ended])}"
 
 
-def _choice(differences: Sequence[float], margin: float) -> str:
-    """What gains, each of which is better where it is more, make of the policy."""
-    if stats.least_p(len(differences)) > ALPHA:
-        return UNKNOWN
-    if _shows(stats.p_above, differences):
-        return CYCLE
-    is_equal = max(stats.p_within(differences, margin), stats.p_within(differences, margin, stats.exact_p_above)) <= ALPHA
-    if is_equal or _shows(stats.p_above, [-difference for difference in differences]):
-        return KEEP
-    return UNKNOWN
+def standing(gains: Sequence[float], margin: float) -> str:
+    """What paired gains, each of which is better where it is more, say: BETTER, EQUAL within the margin, WORSE, or OPEN.
+
+    Both the t test and the exact one have to agree, at the level 0.05.
+    """
+    if stats.least_p(len(gains)) > ALPHA:
+        return OPEN
+    if _shows(stats.p_above, gains):
+        return BETTER
+    if max(stats.p_within(gains, margin), stats.p_within(gains, margin, stats.exact_p_above)) <= ALPHA:
+        return EQUAL
+    return WORSE if _shows(stats.p_above, [-gain for gain in gains]) else OPEN
 
 
 def _shows(test: Callable[..., float], differences: Sequence[float]) -> bool:
@@ -192,9 +197,11 @@ def _command(arm: Arm, data: str, model: str, is_tuned: bool = True) -> str:
         # Data of one's own are not known by their name.
         return _first_command(data, model, _typed(arm, ("policy", *_OF_EXPERIMENT[:3])), arm)
     experiment, seeds = shlex.quote(arm.experiment), _seeds(arm)
+    # The bounds of an experiment are those of images: a module of one's own brings others.
+    of_experiment = _OF_EXPERIMENT if arm.runs[0].is_of_images else tuple(key for key in _OF_EXPERIMENT if key != "bounds")
     # Where a sweep begins no arm has chosen the net, so that what the net takes has to be forced.
-    if changed := [f"++{text}" if text.startswith("model.net.") else text for text in _typed(arm, _OF_EXPERIMENT)]:
-        return f"python train.py -m experiment={experiment} {shlex.join(changed)} seed={seeds}"
+    if changed := [f"++{text}" if text.startswith("model.net.") else text for text in _typed(arm, of_experiment)]:
+        return _of_notebook(changed, seeds) or f"python train.py -m experiment={experiment} {shlex.join(changed)} seed={seeds}"
     return f"make sweep EXPERIMENT={experiment} SEEDS={seeds}"
 
 
@@ -218,4 +225,11 @@ def _seeds(arm: Arm | None = None) -> str:
 def _first_command(data: str, model: str, typed: Sequence[str] = (), arm: Arm | None = None) -> str:
     groups = {text.partition("=")[0] for text in typed}
     named = [f"{group}={name}" for group, name in (("data", data), ("model", model)) if not {group, "task"} & groups]
-    return f"python train.py -m {shlex.join(['experiment=compare', *named, *typed])} seed={_seeds(arm)}"
+    command = f"python train.py -m {shlex.join(['experiment=compare', *named, *typed])} seed={_seeds(arm)}"
+    return _of_notebook(typed, _seeds(arm)) or command
+
+
+def _of_notebook(typed: Sequence[str], seeds: str) -> str | None:
+    """What to call where a class is defined in a notebook, in which no command would find it."""
+    is_there = any("_target_=__main__." in text for text in typed)
+    return f"clrbench.compare(..., seeds=({seeds})), without policies=" if is_there else None

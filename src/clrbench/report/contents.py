@@ -19,6 +19,7 @@ from clrbench.analysis.decomposition import Step, decompose, decomposition_in_wo
 from clrbench.analysis.relations import PAPERS_RULE
 from clrbench.analysis.verdicts import Verdict, judge_all
 from clrbench.analysis.wrong_bounds import deviations
+from clrbench.measure import Measure
 from clrbench.range_test.records import RANGE_TEST, Measured, judged
 from clrbench.report.titles import position, title_of
 from clrbench.runs import EVIDENCE, SOURCES, Run, read_runs
@@ -45,9 +46,19 @@ class Section:
         return title_of(self.experiment)
 
     @property
+    def measure(self) -> Measure:
+        """What its runs are compared by."""
+        return self.arms[0].measure
+
+    @property
+    def evaluated(self) -> str:
+        """The name of what each evaluation measures: see Run."""
+        return self.arms[0].runs[0].evaluated
+
+    @property
     def summary(self) -> pl.DataFrame:
         """A row an arm, the best first: see analysis.arm_table."""
-        is_more = self.arms[0].measure.sign > 0
+        is_more = self.measure.sign > 0
         return summarize(self.arms).sort("test_accuracy", descending=is_more, nulls_last=True, maintain_order=True)
 
     @property

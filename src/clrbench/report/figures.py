@@ -99,7 +99,8 @@ def target_drawing(name: str, arms: Sequence[Arm], curves: Mapping[str, pl.DataF
 def sensitivity_drawing(name: str, setting: str, arms: Sequence[Arm], frame: pl.DataFrame) -> Drawing:
     """The accuracy at the end against one setting, a policy a line."""
     key = setting.rpartition(".")[2]
-    words = f"Mean accuracy at the end of the budget against {key}, with its 95% interval over seeds."
+    name_of_it = "accuracy" if arms[0].measure == PERCENT else arms[0].measure.metric
+    words = f"Mean {name_of_it} at the end of the budget against {key}, with its 95% interval over seeds."
     kind = Kind(
         f"Sensitivity to {key}", words, "value", "accuracy", (key, arms[0].measure.heading), ("low", "high"), has_points=True
     )

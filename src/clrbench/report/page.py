@@ -17,6 +17,7 @@ from clrbench.analysis.advice import UNKNOWN
 from clrbench.analysis.answer import NO_ANSWER
 from clrbench.analysis.arms import Arm
 from clrbench.analysis.commands import command_of
+from clrbench.measure import PERCENT
 from clrbench.report import figures
 from clrbench.report.claim_table import ClaimRow, ClaimTable, claim_table
 from clrbench.report.contents import Contents, Section, origin
@@ -28,7 +29,7 @@ from clrbench.report.titles import question_of
 from clrbench.runs import EVIDENCE, Run
 
 HERE = Path(__file__).parent
-CAPTION = "low and high: the 95% interval; to fixed: iterations to the accuracy at which the fixed rate ends (median)"
+_CAPTION = "low and high: the 95% interval; to fixed: iterations to the {} at which the fixed rate ends (median)"
 
 
 def render(contents: Contents, folder: Path, conf: Path) -> str:
@@ -154,13 +155,17 @@ def _section(
         "about": section.name,
         "origin": origin(section.source),
         # Where a ramp ends is no result.
-        "summary": "" if section.range_tests else to_html(summary_frame(section.summary), CAPTION),
+        "summary": "" if section.range_tests else to_html(summary_frame(section.summary), _caption(section)),
         "sentences": section.sentences,
         "steps": to_html(steps_frame(section.steps), "What each change adds, in percentage points"),
         "legend": [] if section.range_tests else _legend(section.best_first),
         "figures": [_figure(drawing) for drawing in drawings],
         "runs": [_arm(arm, f"{anchor}-arm-{at}", folder, conf) for at, arm in enumerate(section.best_first, 1)],
     }
+
+
+def _caption(section: Section) -> str:
+    return _CAPTION.format("accuracy" if section.measure == PERCENT else "value")
 
 
 def _legend(arms: Sequence[Arm], is_short: bool = False) -> list[dict[str, Any]]:
@@ -208,6 +213,7 @@ def _arm(arm: Arm, anchor: str, folder: Path, conf: Path) -> dict[str, Any]:
     return {
         "anchor": anchor,
         "label": arm.label,
+        "heading": arm.measure.heading,
         "rows": [_run(run, folder, conf) for run in arm.runs],
         "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
     }

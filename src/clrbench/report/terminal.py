@@ -93,7 +93,7 @@ def left_out(columns: Sequence[str]) -> list[str]:
 
 def _summary_table(summary: pl.DataFrame, title: str, columns: dict[str, Any], without: Sequence[str]) -> Table:
     shown = {heading: column for heading, column in columns.items() if heading not in without}
-    notes = ["to fixed: iterations to the accuracy at which the best fixed rate ends"] if "to fixed" in shown else []
+    notes = [f"to fixed: iterations to the {_ending(summary)} at which the best fixed rate ends"] if "to fixed" in shown else []
     caption = "; ".join([*notes, *left_out(without)]) or None
     table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
     for heading, (_, justify) in shown.items():
@@ -102,6 +102,10 @@ def _summary_table(summary: pl.DataFrame, title: str, columns: dict[str, Any], w
     for row in summary.iter_rows(named=True):
         table.add_row(*(show(row) for show, _ in shown.values()))
     return table
+
+
+def _ending(summary: pl.DataFrame) -> str:
+    return "accuracy" if set(summary["measure"]) == {PERCENT.heading} else "value"
 
 
 def _columns(summary: pl.DataFrame) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from clrbench.sweep.job import Job
 
 RUNNING, INTERRUPTED, MISSING, INVALID = "running", "interrupted", "missing", "invalid"
 _NOWHERE = Record(Path())
+_OF_TASK = re.compile(r"\+*task[.=]")
 _SEED = re.compile(r"seed=(\d+)")
 ENDED = (store.FINISHED, store.DIVERGED)
 
@@ -22,7 +23,8 @@ class Cell:
     """One run of a sweep. `error` says why it cannot be run; then all else about it but `invalid` is empty.
 
     invalid: where it is recorded that, and why, it could not be run. task: the names of data and model.
-    job: what a worker is handed. trunk: the working folder of a longer run that begins like this one, and goes first.
+    shared: overrides of the task that all cells of the sweep have. job: what a worker is handed. trunk: the working folder of
+    a longer run that begins like this one, and goes first.
     """
 
     overrides: tuple[str, ...]
@@ -34,18 +36,27 @@ class Cell:
     error: str | None = None
     task: tuple[str, str] = ("", "")
     trunk: Path | None = None
+    shared: frozenset[str] = frozenset()
     job: Job | None = field(default=None, compare=False)
 
     @property
     def label(self) -> str:
         """The overrides that tell this cell from others, as they were typed."""
-        return " ".join(text for text in self.overrides if not text.startswith(("experiment=", "paths.", "tracking.")))
+        aside = ("experiment=", "paths.", "tracking.")
+        return " ".join(text for text in self.overrides if not text.startswith(aside) and text not in self.shared)
 
 
 def split_seed(overrides: Sequence[str]) -> tuple[tuple[str, ...], int | None]:
     """The overrides without the seed, and the seed; None where they set none."""
     seeds = [int(match[1]) for text in overrides if (match := _SEED.fullmatch(text))]
     return tuple(text for text in overrides if not _SEED.fullmatch(text)), seeds[-1] if seeds else None
+
+
+def shared_task(all_overrides: Sequence[Sequence[str]]) -> frozenset[str]:
+    """The overrides of the task that all of several cells have: they tell none from another."""
+    first, *others = all_overrides
+    shared = set(first).intersection(*others) if others else set()
+    return frozenset(text for text in shared if _OF_TASK.match(text))
 
 
 @dataclass(frozen=True)

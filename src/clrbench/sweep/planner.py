@@ -20,7 +20,7 @@ from clrbench.range_test.measure import Find, with_measured_bounds
 from clrbench.spec import RunSpec, Spec, resolve
 from clrbench.store import Record, run_folder
 from clrbench.sweep.branches import branched, saved
-from clrbench.sweep.cells import Cell, split_seed
+from clrbench.sweep.cells import Cell, shared_task, split_seed
 from clrbench.sweep.invalid import invalid_record
 from clrbench.sweep.job import Job
 from clrbench.sweep.ramps import look_up
@@ -55,7 +55,8 @@ class Planner:
     def cells(self, all_overrides: Sequence[Sequence[str]]) -> list[Cell]:
         """The cell of each set of overrides; one that cannot be run has the reason in `error`."""
         made = [self._cell(tuple(overrides)) for overrides in all_overrides]
-        cells = [cell for cell, _ in made]
+        shared = shared_task(all_overrides)
+        cells = [dataclasses.replace(cell, shared=shared) for cell, _ in made]
         if self._branch:
             cells = branched(cells, [spec if isinstance(spec, RunSpec) else None for _, spec in made])
             if line := saved(cells):
@@ -65,10 +66,10 @@ class Planner:
     def _cell(self, overrides: tuple[str, ...]) -> tuple[Cell, Spec | None]:
         try:
             spec = self._spec(overrides)
+        except (HydraException, OmegaConfBaseException) as error:  # some of which are an OSError too
+            return self._invalid(overrides, in_one_line(error, overrides, self._compose)), None
         except (ClrbenchError, OSError) as error:
             return self._invalid(overrides, " ".join(str(error).split())), None
-        except (HydraException, OmegaConfBaseException) as error:
-            return self._invalid(overrides, in_one_line(error, overrides, self._compose)), None
         config = spec.config
         record = Record(run_folder(Path(self._paths.results), config.experiment, spec.name))
         if warning := spec.changed_text(record):

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import hydra
@@ -79,7 +80,7 @@ class OwnSpec(Spec):
             return None
         version = self.config.task.version
         return (
-            f"warning: the file of {' and of '.join(changed)} has changed since there are records of this task, which are "
+            f"warning: the code of {' and of '.join(changed)} has changed since there are records of this task, which are "
             f"taken as they are: {'say task.version=2' if version is None else f'raise task.version={version}'} to run it anew"
         )
 
@@ -168,6 +169,23 @@ def _name(made: Any) -> str:
 
 
 def _checksums(*classes: Any) -> dict[str, str]:
-    """{class: SHA-256 of the text of its file}; without those that have none, as in a notebook."""
-    files = {_name(made): inspect.getsourcefile(made) if made.__module__ != "__main__" else None for made in classes}
-    return {name: hashlib.sha256(Path(file).read_bytes()).hexdigest() for name, file in files.items() if file}
+    """{class: SHA-256 of the text of its file, or of its compiled methods where it has none, as in a notebook}."""
+    return {_name(made): hashlib.sha256(_text(made)).hexdigest() for made in classes}
+
+
+def _text(made: Any) -> bytes:
+    file = None if made.__module__ == "__main__" else inspect.getsourcefile(made)
+    if file:
+        return Path(file).read_bytes()
+    own = {name: value for name, value in vars(made).items() if inspect.isfunction(value)}
+    return repr([(name, _compiled(own[name].__code__)) for name in sorted(own)]).encode()
+
+
+def _compiled(code: CodeType) -> tuple[Any, ...]:
+    """What code does, wherever it stands."""
+    constants = [_compiled(one) if isinstance(one, CodeType) else _in_order(one) for one in code.co_consts]
+    return code.co_code, code.co_names, constants
+
+
+def _in_order(constant: Any) -> Any:
+    return sorted(map(repr, constant)) if isinstance(constant, frozenset) else constant

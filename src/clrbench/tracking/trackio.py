@@ -22,6 +22,7 @@ from clrbench.tracking.trackio_arms import SUFFIX, Curve, Point, arm_of, mean
 
 # What is drawn, in this order; the epoch is there to be chosen as x axis. Trackio's own x axis, the step, is the iteration.
 METRICS = ("test_accuracy", "lr", "train_loss", "test_loss", "epoch")
+_BESIDE = ("lr", "train_loss", "epoch")  # the metrics of a task of one's own
 # The files of a record that change while its run is under way.
 FILES = ("config.yaml", "evals.csv", "result.json")
 Say = Callable[[str], None]
@@ -191,7 +192,8 @@ def _read(run: ShownRun) -> Curve:
 
 def _point(row: Evaluation, start: datetime) -> Point:
     columns = {**vars(row), **row.metrics}
-    values = {name: columns[name] for name in METRICS}
+    shown = METRICS if METRICS[0] in row.metrics else (*row.metrics, *_BESIDE)
+    values = {name: columns[name] for name in shown}
     return Point(row.iteration, start + timedelta(seconds=row.seconds), values)
 
 

@@ -15,14 +15,15 @@ import numpy as np
 from clrbench import unofficial
 from clrbench.analysis.targets import iterations_to_target
 from clrbench.config import Tracking
+from clrbench.measure import PERCENT
 from clrbench.runs import recorded_schedule
 from clrbench.store import FINISHED, Evaluation, Record, Result
 from clrbench.tracking.tracked_run import TrackedRun
 from clrbench.tracking.wandb_environment import DISABLED, OFFLINE, ONLINE, Say, agents_run_id, be_patient, chosen_mode, unheeded
 
 WAIT_AT_END, WAIT_AT_INTERRUPT = 30.0, 3.0
-# What only a finished run has in its summary: its accuracy, and the iterations to each of the targets (percent) it reaches.
-FINAL, TARGETS = "final_accuracy", range(5, 100, 5)
+# What only a finished run has in its summary beside its value: the iterations to each of the accuracies (percent) it reaches.
+TARGETS = range(5, 100, 5)
 LATER = "the record is complete without it, and `make sync` uploads what is missing later"
 # Exit codes: W&B calls a run finished only at 0. 130 is what a shell gives a process that Ctrl-C ended.
 _ENDED_WELL, _ENDED_BADLY, _INTERRUPTED = 0, 1, 130
@@ -195,15 +196,15 @@ def lines(row: Evaluation, since: int, rate: Rate | None, every: int) -> Iterato
 
     rate: None where it is known at evaluations alone.
     """
+    shown = {name: value for name, value in vars(row).items() if name != "metrics"}
     if rate is None:
-        yield asdict(row)
+        yield {**shown, **row.metrics}
         return
     between = np.arange(since + every if since else 0, row.iteration, every)
     rates = np.asarray(rate(np.append(between, row.iteration))).tolist()
     for iteration, lr in zip(between.tolist(), rates[:-1], strict=True):
         yield {"iteration": iteration, "lr": lr}
     # The row's rate is that of the update before; the curve of rates has the one at this iteration.
-    shown = {name: value for name, value in vars(row).items() if name != "metrics"}
     yield {**shown, **row.metrics, "lr": rates[-1]}
 
 
@@ -228,6 +229,11 @@ def reason_of(error: BaseException) -> str:
     return " ".join(str(error).split()).rstrip(".") or type(error).__name__
 
 
+def final_key(metric: str) -> str:
+    """Where the summary has the value at the end of the budget, which is that of a test loop where there is one."""
+    return "final_accuracy" if metric == PERCENT.metric else f"final_{metric}"
+
+
 def target_key(target: int) -> str:
     """Where the summary has the iterations to an accuracy of so many percent; a run that never gets there lacks it."""
     return f"iterations_to_{target}"
@@ -241,7 +247,10 @@ def summary(result: Result, rows: Sequence[Evaluation]) -> dict[str, Any]:
 
 
 def _outcome(result: Result, rows: Sequence[Evaluation]) -> dict[str, Any]:
+    final = {final_key(result.metric): result.value, **rows[-1].metrics}
+    if result.metric != PERCENT.metric:
+        return final
     course = [(row.iteration, row.metrics[result.metric]) for row in rows]
     needed = {target: iterations_to_target(course, target) for target in TARGETS}
     reached = {target_key(target): int(iterations) for target, iterations in needed.items() if math.isfinite(iterations)}
-    return {FINAL: result.value, **rows[-1].metrics, **reached}
+    return final | reached

@@ -122,7 +122,7 @@ def _save_report(title: str, contents: Contents, to: Destination, report_id: str
 
 
 def workspace(section: Section, to: Destination) -> Any:
-    """The comparison of a section's runs: accuracy with the rate below it, then the outcomes side by side."""
+    """The comparison of a section's runs: the metric with the rate below it, then the outcomes side by side."""
     ws, wr = workspaces(), reports()
     outcomes = outcomes_of(section)
     parts = [("curves", curves_of(section), 1), ("outcomes", outcomes, len(outcomes))]
@@ -142,7 +142,8 @@ def workspace(section: Section, to: Destination) -> Any:
         ],
         settings=ws.WorkspaceSettings(x_axis="iteration", max_runs=SHOWN_RUNS),
         runset_settings=ws.RunsetSettings(
-            filters=filter_of(section), pinned_columns=["run:displayName", "run:jobType", f"summary:{mirror.FINAL}"]
+            filters=filter_of(section),
+            pinned_columns=["run:displayName", "run:jobType", f"summary:{mirror.final_key(section.measure.metric)}"],
         ),
     )
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from clrbench.analysis.targets import iterations_to_target
 from clrbench.errors import ClrbenchError
+from clrbench.measure import PERCENT
 from clrbench.report.answer_picture import span_of
 from clrbench.report.contents import Section
 from clrbench.tracking import wandb as mirror
@@ -20,7 +21,7 @@ WIDE = 24
 
 
 def curves_of(section: Section) -> list[Any]:
-    """Accuracy and, below it, rate: a line a group, with a band from the lowest to the highest of its runs."""
+    """The metric and, below it, rate: a line a group, with a band from the lowest to the highest of its runs."""
     wr = reports()
     key, name = _grouping(section)
     band: dict[str, Any] = {
@@ -32,9 +33,9 @@ def curves_of(section: Section) -> list[Any]:
     ends = [accuracy for arm in section.arms for accuracy in arm.accuracies.values()]
     return [
         wr.LinePlot(
-            title=f"test accuracy, %, by {name}: mean and range over seeds",
+            title=f"{section.measure.heading}, by {name}: mean and range over seeds",
             x="epoch",
-            y=["test_accuracy"],
+            y=[section.evaluated],
             range_y=span_of(ends) if ends and not section.range_tests else (None, None),
             layout=wr.Layout(w=WIDE, h=10),
             **band,
@@ -44,7 +45,7 @@ def curves_of(section: Section) -> list[Any]:
 
 
 def outcomes_of(section: Section) -> list[Any]:
-    """Final accuracy, a bar a group; iterations to each of the highest targets, a bar a run. Of range tests, their pictures.
+    """Final values, a bar a group; iterations to each of the highest accuracies, a bar a run. Of range tests, their pictures.
 
     The iterations are not grouped, for a mean over the runs that get there would hide those that never do.
     """
@@ -53,9 +54,9 @@ def outcomes_of(section: Section) -> list[Any]:
         return [wr.MediaBrowser(title="bounds, and why", media_keys=[PICTURE], num_columns=1)]
     key, name = _grouping(section)
     final = wr.BarPlot(
-        title=f"final test accuracy by {name}",
-        metrics=[mirror.FINAL],
-        title_x="percent",
+        title=f"final {section.measure.metric.replace('_', ' ')} by {name}",
+        metrics=[mirror.final_key(section.measure.metric)],
+        title_x="percent" if section.measure.is_percent else section.measure.unit,
         groupby=key,
         groupby_aggfunc="mean",
         groupby_rangefunc="minmax",
@@ -74,7 +75,9 @@ def outcomes_of(section: Section) -> list[Any]:
 
 
 def _targets(section: Section) -> list[int]:
-    """The highest targets that a run of the section reaches."""
+    """The highest accuracies that a run of the section reaches; none of another metric."""
+    if section.measure != PERCENT:
+        return []
     courses = [run.course for arm in section.arms for run in arm.finished]
     reached = [
         target for target in mirror.TARGETS if any(math.isfinite(iterations_to_target(course, target)) for course in courses)

@@ -6,8 +6,6 @@ import itertools
 import os
 import signal
 import sys
-import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -25,18 +23,14 @@ from clrbench.arguments import check_arm
 from clrbench.config import PathNames, config_dirs
 from clrbench.errors import ClrbenchError, ConfigError
 from clrbench.lock import clear_lock
-from clrbench.sweep.cells import RUNNING, Cell, State, state_of
-from clrbench.sweep.faults import faults
-from clrbench.sweep.invalid import remove_invalid, write_invalid
+from clrbench.sweep.carry import Carrier, conclude
+from clrbench.sweep.cells import Cell
 from clrbench.sweep.job import JOB, JobLoader
 from clrbench.sweep.plan import pace, plan_table, seeds_warning
 from clrbench.sweep.planner import Planner
 from clrbench.sweep.ramps import carry_out, look_up
 from clrbench.sweep.watch import Watch
 from clrbench.tracking.wandb_environment import unheeded
-
-ATTEMPTS = 3
-_EVERY = 0.5
 
 
 class CellSweeper(Sweeper):
@@ -49,8 +43,6 @@ class CellSweeper(Sweeper):
     def __init__(self, params: dict[str, str] | None = None, plan_only: bool = False, branch: bool = False) -> None:
         self._params, self._plan_only, self._branch = params or {}, plan_only, branch
         self._console = Console(highlight=False, soft_wrap=True)
-        self._attempts: Counter[Cell] = Counter()
-        self._reasons: dict[Cell, str] = {}
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Make the launcher; it and its workers get jobs in place of overrides, and compose nothing."""
@@ -74,9 +66,10 @@ class CellSweeper(Sweeper):
         is_tracked = any(cell.job is not None and cell.job.config.tracking.wandb != "disabled" for cell in able)
         if is_tracked and (line := unheeded()):
             self._say(line)  # once, for workers say nothing
+        carrier = Carrier(self._launch, self._say)
         with _interruptible(able), Watch(able, self._console), _workers_stderr_in(self._log):
-            self._carry_out(able)
-        self._conclude(cells)
+            carrier.carry_out(able)
+        self._conclude(cells, carrier.reasons)
 
     def _cells(self, arguments: list[str]) -> list[Cell]:
         assert self.hydra_context is not None
@@ -117,75 +110,17 @@ class CellSweeper(Sweeper):
     def _say(self, line: str) -> None:
         self._console.print(escape(line))
 
-    def _carry_out(self, cells: Sequence[Cell]) -> None:
-        for cell in cells:
-            clear_lock(cell.work)
-        while left := [cell for cell in cells if self._is_left(cell)]:
-            waited_for = {cell.work for cell in left}
-            free = [cell for cell in left if state_of(cell).status != RUNNING and cell.trunk not in waited_for]
-            if not (free and self._launch(self._next(free))):
-                # What is left is held by other sweeps: until a holder has ended or died.
-                time.sleep(_EVERY)
-
-    def _is_left(self, cell: Cell) -> bool:
-        return cell not in self._reasons and not state_of(cell).is_ended
-
-    def _next(self, free: Sequence[Cell]) -> Sequence[Cell]:
-        """All of `free` at once, but a cell's last attempt alone: if it takes its process down, then no other with it."""
-        return [cell for cell in free if self._attempts[cell] < ATTEMPTS - 1] or free[:1]
-
-    def _launch(self, cells: Sequence[Cell]) -> bool:
-        """Run `cells`, and note of those that failed why; False if nothing came of it."""
+    def _launch(self, jobs: Sequence[Path]) -> Sequence[str | None]:
         assert self.launcher is not None
-        try:
-            returns = self.launcher.launch([[f"{JOB}={_written(cell)}"] for cell in cells], initial_job_idx=0)
-        except ClrbenchError:
-            raise  # the launcher's own: no attempt of any cell
-        except Exception as error:
-            self._note_loss(cells, f"{type(error).__name__}: {' '.join(str(error).split())}"[:200])
-            return True
-        for cell, returned in zip(cells, returns, strict=True):
-            if reason := _reason(returned):
-                self._reasons[cell] = reason
-            elif self._is_left(cell) and state_of(cell).status != RUNNING:
-                self._count(cell, f"its process came back {ATTEMPTS} times without a result")
-        return any(not self._is_left(cell) for cell in cells)
+        returns = self.launcher.launch([[f"{JOB}={job}"] for job in jobs], initial_job_idx=0)
+        return [_reason(returned) for returned in returns]
 
-    def _count(self, cell: Cell, reason: str) -> None:
-        """Count an attempt; after the last one the cell has failed, for no sweep shall go on for ever."""
-        self._attempts[cell] += 1
-        if self._attempts[cell] == ATTEMPTS:
-            self._reasons[cell] = reason
-
-    def _note_loss(self, cells: Sequence[Cell], error: str) -> None:
-        """Count an attempt of the cells that were under way when a process was killed, else of all: they cannot start."""
-        self._say(f"a process of the sweep was lost; going on with what is left ({error})")
-        lost = [cell for cell in cells if clear_lock(cell.work)]
-        for cell in lost or cells:
-            self._count(cell, f"its process was lost {ATTEMPTS} times, by a kill or for want of memory: {error}")
-
-    def _conclude(self, cells: Sequence[Cell]) -> None:
-        from clrbench.report.terminal import print_summary
-        from clrbench.runs import OWN, run_of
-
-        states = {cell: state_of(cell) for cell in cells}
-        ended = [cell for cell in cells if states[cell].is_ended]
-        for cell in ended:
-            remove_invalid(cell.invalid)
-        if ended:
-            title = f"{len(ended)} of {len(cells)} runs, mean ± 95% interval over seeds"
-            runs = [run for cell in ended for run in run_of(cell.record, OWN)]
-            print_summary(self._console, title, runs, self._conf, Path(self._paths.results))
-        failed = {
-            cell: cell.error or self._reasons.get(cell) or state.reason or state.status
-            for cell, state in states.items()
-            if not state.is_ended
-        }
-        for cell, reason in failed.items():
-            _record_failure(cell, states[cell], reason)
-        for fault in faults(failed):
+    def _conclude(self, cells: Sequence[Cell], reasons: dict[Cell, str]) -> None:
+        found = conclude(cells, reasons, self._console, self._conf, Path(self._paths.results))
+        for fault in found:
             print(f"failed: {fault.label}: {fault.reason}", file=sys.stderr)
-        if failed:
+        if found:
+            failed = [cell for fault in found for cell in fault.cells]
             where = ", ".join(sorted({str(cell.invalid.folder.parent) for cell in failed}))
             print(
                 f"{len(failed)} of {len(cells)} runs failed; the same command tries them again. "
@@ -209,14 +144,6 @@ def combinations(overrides: Sequence[Override]) -> list[list[str]]:
     return [list(combination) for combination in itertools.product(*choices.values())]
 
 
-def _written(cell: Cell) -> Path:
-    """Where the job of a cell is written down for its worker."""
-    assert cell.job is not None
-    path = cell.work / "job.json"
-    cell.job.write(path)
-    return path
-
-
 def _reason(returned: JobReturn) -> str | None:
     """Why a job failed, None where it did not."""
     try:
@@ -227,15 +154,6 @@ def _reason(returned: JobReturn) -> str | None:
     except Exception as error:
         return f"{type(error).__name__}: {' '.join(str(error).split())}"
     return None
-
-
-def _record_failure(cell: Cell, state: State, reason: str) -> None:
-    """Leave a record of a cell that failed before it had one of its own."""
-    if state.result is None and not state.iteration:
-        with contextlib.suppress(OSError):  # a full or read-only disk may be the very reason
-            write_invalid(cell.invalid, cell.overrides, reason)
-    else:
-        remove_invalid(cell.invalid)
 
 
 @contextlib.contextmanager

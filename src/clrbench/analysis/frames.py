@@ -1,0 +1,61 @@
+"""Runs and their paired differences as data frames, in the unit of their metric."""
+
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Any
+
+import polars as pl
+
+from clrbench import stats
+from clrbench.analysis.advice import standing
+from clrbench.analysis.arms import Arm
+from clrbench.analysis.pairs import best_of, paired
+from clrbench.runs import Run
+
+
+def runs_frame(runs: Sequence[Run]) -> pl.DataFrame:
+    """A row a run: arm, seed, status, iterations, the metric under its own name, seconds of training, what else the last
+    evaluation measured, and the run's name. Values are null where the end of the budget was not reached.
+    """
+    return pl.DataFrame([_row(run) for run in runs], infer_schema_length=None)
+
+
+def _row(run: Run) -> dict[str, Any]:
+    result, last = run.result, run.evaluations[-1:]
+    others = {name: value for row in last for name, value in row.metrics.items() if name != result.metric}
+    return {
+        "arm": result.label,
+        "seed": result.seed,
+        "status": result.status,
+        "iterations": result.iterations,
+        result.metric: result.value,
+        **others,
+        "seconds": result.seconds,
+        "run": result.name,
+    }
+
+
+def differences_frame(arms: Sequence[Arm]) -> pl.DataFrame:
+    """A row an arm beside the best fixed rate among `arms`, or where there is none, beside the first.
+
+    Columns: arm, against; seeds, how many both have; difference, the mean of arm minus rival, seed by seed; low and high, its
+    95% interval by Student's t, null for one seed; verdict, see `advice.standing`. Arms without a common seed have no row.
+    """
+    rival = best_of([arm for arm in arms if arm.is_fixed]) or arms[0]
+    beside = [(arm, paired(arm.accuracies, rival.accuracies)) for arm in arms if arm is not rival]
+    return pl.DataFrame([_beside(arm, rival, differences) for arm, differences in beside if differences], _DIFFERENCES)
+
+
+def _beside(arm: Arm, rival: Arm, differences: Sequence[float]) -> dict[str, Any]:
+    low, high = stats.interval(differences) or (None, None)
+    verdict = standing([arm.measure.sign * value for value in differences], arm.measure.margin)
+    about = {"arm": arm.label, "against": rival.label, "seeds": len(differences)}
+    return {**about, "difference": fmean(differences), "low": low, "high": high, "verdict": verdict}
+
+
+_DIFFERENCES = {
+    **dict.fromkeys(("arm", "against"), pl.String),
+    "seeds": pl.Int64,
+    **dict.fromkeys(("difference", "low", "high"), pl.Float64),
+    "verdict": pl.String,
+}
