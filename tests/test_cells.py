@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import yaml
 from conftest import ROOT, composed
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
@@ -19,6 +20,7 @@ from rich.console import Console
 
 from clrbench import store
 from clrbench.analysis.arms import arms_of
+from clrbench.analysis.commands import as_typed
 from clrbench.config import Config, PathNames, checked
 from clrbench.lock import lock_path, locked
 from clrbench.runs import OWN, run_of
@@ -462,6 +464,15 @@ def test_an_error_outside_of_a_training_fails_its_cell_alone_and_is_recorded(
     failed, last = capsys.readouterr().err.splitlines()
     assert failed == "failed: policy=a seed=[1]: ValueError: no such thing"
     assert last.startswith("1 of 2 runs failed")
+
+
+def test_lengths_in_a_sweep_are_told_and_recorded_as_they_are_typed() -> None:
+    from hydra_plugins.clrbench_cells._sweeper import combinations
+
+    typed = ["iterations=2 epochs,8 epochs", "policy.step_size='1 epoch'"]
+    found = combinations(OverridesParser.create().parse_overrides(typed))
+    assert found == [[f"iterations={length} epochs", "policy.step_size='1 epoch'"] for length in (2, 8)]
+    assert as_typed("data.path=/a\\\\ b") == "data.path=/a\\\\ b"  # a backslash before a blank
 
 
 def test_a_run_that_begins_like_a_longer_one_is_launched_behind_it(make_cell: MakeCell) -> None:
