@@ -165,6 +165,17 @@ def test_the_plan_lists_each_cell_with_its_state_what_is_left_and_the_hours(
     assert "3 runs: 1 finished, 1 interrupted, 1 invalid; 0.30 h left with 2 workers" in " ".join(shown.split())
 
 
+def test_a_run_that_goes_on_from_a_longer_ones_checkpoint_has_left_what_follows_that(make_cell: MakeCell) -> None:
+    longest = make_cell("longest")
+    short = dataclasses.replace(make_cell("short"), trunk=longest.work, begins=70)
+    missing = state_of(short)
+    assert iterations_left(short, missing, {longest.work}) == 30
+    assert iterations_left(short, missing) == 100  # the longer one has ended, and left nothing
+    (short.work / CHECKPOINT).parent.mkdir(parents=True, exist_ok=True)
+    (short.work / CHECKPOINT).touch()
+    assert iterations_left(short, state_of(short)) == 30
+
+
 def said_of(cells: Sequence[Cell], speeds: Pace) -> str:
     console = Console(width=80)
     with console.capture() as capture:
