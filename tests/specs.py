@@ -13,6 +13,7 @@ from clrbench.data.images import Images, ImageSet
 from clrbench.data.load import LoadedSet
 from clrbench.range_test.measure import wants_measured_bounds, with_ramp_bounds
 from clrbench.spec import RunSpec, resolve
+from clrbench.sweep.screening import wants_screened_bounds
 
 ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf"
@@ -21,10 +22,10 @@ config.register()
 
 @functools.cache
 def composed(*overrides: str) -> DictConfig:
-    """The configuration; bounds that a range test would find are left open."""
+    """The configuration; where a range test or a screening would find its bounds, with the ends of the ramp for bounds."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
         made = compose("config", list(overrides))
-    return with_ramp_bounds(made) if wants_measured_bounds(made) else made
+    return with_ramp_bounds(made) if wants_measured_bounds(made) or wants_screened_bounds(made) else made
 
 
 def images(count: int, side: int = 2) -> ImageSet:

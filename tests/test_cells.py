@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import yaml
 from conftest import ROOT, composed
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
@@ -19,6 +20,7 @@ from rich.console import Console
 
 from clrbench import store
 from clrbench.analysis.arms import arms_of
+from clrbench.analysis.commands import as_typed
 from clrbench.config import Config, PathNames, checked
 from clrbench.lock import lock_path, locked
 from clrbench.runs import OWN, run_of
@@ -162,6 +164,17 @@ def test_the_plan_lists_each_cell_with_its_state_what_is_left_and_the_hours(
     ]
     assert shown.splitlines()[-1].rstrip() == "invalid: policy=c seed=[1]: bad [value]"
     assert "3 runs: 1 finished, 1 interrupted, 1 invalid; 0.30 h left with 2 workers" in " ".join(shown.split())
+
+
+def test_a_run_that_goes_on_from_a_longer_ones_checkpoint_has_left_what_follows_that(make_cell: MakeCell) -> None:
+    longest = make_cell("longest")
+    short = dataclasses.replace(make_cell("short"), trunk=longest.work, begins=70)
+    missing = state_of(short)
+    assert iterations_left(short, missing, {longest.work}) == 30
+    assert iterations_left(short, missing) == 100  # the longer one has ended, and left nothing
+    (short.work / CHECKPOINT).parent.mkdir(parents=True, exist_ok=True)
+    (short.work / CHECKPOINT).touch()
+    assert iterations_left(short, state_of(short)) == 30
 
 
 def said_of(cells: Sequence[Cell], speeds: Pace) -> str:
@@ -470,6 +483,15 @@ def test_an_error_outside_of_a_training_fails_its_cell_alone_and_is_recorded(
     failed, last = capsys.readouterr().err.splitlines()
     assert failed == "failed: policy=a seed=[1]: ValueError: no such thing"
     assert last.startswith("1 of 2 runs failed")
+
+
+def test_lengths_in_a_sweep_are_told_and_recorded_as_they_are_typed() -> None:
+    from hydra_plugins.clrbench_cells._sweeper import combinations
+
+    typed = ["iterations=2 epochs,8 epochs", "policy.step_size='1 epoch'"]
+    found = combinations(OverridesParser.create().parse_overrides(typed))
+    assert found == [[f"iterations={length} epochs", "policy.step_size='1 epoch'"] for length in (2, 8)]
+    assert as_typed("data.path=/a\\\\ b") == "data.path=/a\\\\ b"  # a backslash before a blank
 
 
 def test_a_run_that_begins_like_a_longer_one_is_launched_behind_it(make_cell: MakeCell) -> None:

@@ -13,6 +13,7 @@ from clrbench import config
 from clrbench.config import Config, checked, in_iterations
 from clrbench.range_test.measure import wants_measured_bounds, with_ramp_bounds
 from clrbench.store import FINISHED
+from clrbench.sweep.screening import wants_screened_bounds
 from clrbench.training.console import Console
 from clrbench.training.run import train
 
@@ -42,7 +43,8 @@ def last_cell(experiment: str) -> list[str]:
 
 def made_small(run: DictConfig) -> Config:
     """The same with the smallest net of its kind, stretched to STEPS iterations."""
-    chosen = checked(with_ramp_bounds(run) if wants_measured_bounds(run) else run)
+    is_open = wants_measured_bounds(run) or wants_screened_bounds(run)
+    chosen = checked(with_ramp_bounds(run) if is_open else run)
     chosen.scale = STEPS / in_iterations(chosen.iterations, IMAGES // chosen.data.batch_size, "iterations")
     if chosen.model.name in SMALLEST:
         chosen.model.net["depth"] = SMALLEST[chosen.model.name]

@@ -470,6 +470,8 @@ def test_the_papers_numbers_are_those_of_its_tables() -> None:
         ("relation: higher", "relation: larger", "A2: relation=larger is unknown"),
         ("says: cycling beats decay", "sais: cycling beats decay", "sais"),
         ("margin: 0.5", "margin: wide", "margin|wide"),
+        ("name: decay}}", "name: decay}, average: mean}", "A2: control.average=mean is unknown: choose one of cycle"),
+        ("name: decay}}", "name: decay}, average: ema, reading: cycle_ends}", "average=ema is read at the end alone"),
     ],
 )
 def test_a_bad_claim_is_one_line(tmp_path: Path, old: str, new: str, complaint: str) -> None:
@@ -477,6 +479,46 @@ def test_a_bad_claim_is_one_line(tmp_path: Path, old: str, new: str, complaint: 
         judge_family(family(tmp_path, FAMILY.replace(old, new)), [], tmp_path)
     assert "\n" not in str(caught.value)
     assert "made.yaml" in str(caught.value)
+
+
+AVERAGED = """
+title: made up
+claims:
+  - id: M
+    says: the mean of the weights beats the last ones
+    source: nowhere
+    relation: higher
+    margin: 0.3
+    experiments: [averaging]
+    treatment: {select: {policy.name: triangular}, average: cycle_ends}
+    control: {select: {policy.name: triangular}}
+"""
+
+
+def write_averaged(results: Path, seed: int, last: float, mean: float | None) -> None:
+    """A run that ends with `last`, and with `mean` for the mean of its weights, None where nothing measured that."""
+    record = write_run(results, "triangular", seed, last, experiment="averaging", schedule=CYCLES)
+    also = {} if mean is None else {"test_accuracy_cycle_ends": mean}
+    record.write_evaluations([Evaluation(400, 4, 0.001, 1.0, {"test_accuracy": last, **also}, 1.0)])
+
+
+@pytest.mark.parametrize(("by", "expected"), [(1.0, HOLDS), (0.0, FAILS)])
+def test_an_average_is_read_beside_the_last_weights_of_the_same_run(tmp_path: Path, by: float, expected: str) -> None:
+    for seed, last in enumerate(BASE, 1):
+        write_averaged(tmp_path, seed, last, last + by + (seed - 3) / 100)
+    assert judged(tmp_path, AVERAGED)["M"].verdict == expected
+
+
+def test_runs_that_did_not_measure_the_average_are_no_runs_of_its_claim(tmp_path: Path) -> None:
+    write_averaged(tmp_path, 1, 80.0, None)
+    verdict = judged(tmp_path, AVERAGED)["M"]
+    assert (verdict.verdict, verdict.reason) == (NOT_RUN, "no run of the treatment")
+
+
+def test_a_setting_that_the_paper_leaves_unset_is_told_in_words(tmp_path: Path) -> None:
+    write_averaged(tmp_path, 1, 80.0, 81.0)
+    text = AVERAGED.replace("claims:", "setting: {data.training_images: 1000}\nclaims:")
+    assert judged(tmp_path, text)["M"].case.differs == ("data.training_images is unset (the paper: 1000)",)
 
 
 # The range test's claim

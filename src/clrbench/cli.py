@@ -136,7 +136,13 @@ def run_job(path: Path) -> float | None:
 
 
 def _bound(composed: DictConfig) -> config.Config:
-    """A composed configuration with its bounds, measured where it leaves them to the range test."""
+    """A composed configuration with its bounds: chosen, or measured, where it leaves them to a screening or a range test."""
+    # Only now, for the way of a job needs none of it.
+    from clrbench.data.load import load
+    from clrbench.spec import resolve
+    from clrbench.sweep.screening import with_screened_bounds
+
+    composed = with_screened_bounds(composed, lambda tried: resolve(tried, load(tried.data, tried.paths)), print)
     if wants_measured_bounds(composed):
         from clrbench.sweep.ramps import carry_out
 

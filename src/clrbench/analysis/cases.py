@@ -138,7 +138,10 @@ def _by_setting(runs: Iterable[Run], setting: Mapping[str, Any]) -> list[tuple[t
 
 
 def _in_words(key: str, value: object, paper: object) -> str:
-    return SHUFFLED if (key, value) == (ORDER, "shuffled") else f"{key} is {value} (the paper: {paper})"
+    if (key, value) == (ORDER, "shuffled"):
+        return SHUFFLED
+    mine, theirs = ("unset" if one is None else one for one in (value, paper))
+    return f"{key} is {mine} (the paper: {theirs})"
 
 
 def _case(

@@ -1,4 +1,4 @@
-"""The claims of the paper as data: conf/claims/*.yaml, a family of claims each."""
+"""The claims of the paper, and of others, as data: conf/claims/*.yaml, a family of claims each."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Any
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from clrbench.config import AVERAGES
 from clrbench.errors import ConfigError
 
 # Which accuracy of a run is meant.
@@ -23,6 +24,7 @@ class Side:
 
     select: {dotted key: value}. best_of: names of arms; of their runs, those of the one with the highest mean over the
     seeds that all of them have. It is chosen on the runs that it is compared on, which favours it: only a control may be so.
+    average: read at the end of the budget in the place of the last weights, one of config.AVERAGES; null for these.
     paper: the paper's number in percent, null where it gives none.
     """
 
@@ -30,6 +32,7 @@ class Side:
     best_of: list[str] = field(default_factory=list)
     reading: str = END
     cycle: int | None = None
+    average: str | None = None
     paper: float | None = None
 
 
@@ -112,9 +115,14 @@ def _family(path: Path) -> Family:
 
 
 def _check(claim: Claim, path: Path) -> None:
-    for side in ("treatment", "control"):
-        if (reading := getattr(claim, side).reading) not in READINGS:
-            raise ConfigError(f"{path}: {claim.id}: {side}.reading={reading} is unknown: choose one of {', '.join(READINGS)}")
+    for name in ("treatment", "control"):
+        side = getattr(claim, name)
+        for key, value, known in (("reading", side.reading, READINGS), ("average", side.average, (None, *AVERAGES))):
+            if value not in known:
+                choices = ", ".join(filter(None, known))
+                raise ConfigError(f"{path}: {claim.id}: {name}.{key}={value} is unknown: choose one of {choices}")
+        if side.average is not None and side.reading != END:
+            raise ConfigError(f"{path}: {claim.id}: {name}.average={side.average} is read at the end alone: leave out reading")
     if claim.treatment.best_of:
         raise ConfigError(
             f"{path}: {claim.id}: treatment.best_of would favour the claim: only the control may be the best of several"

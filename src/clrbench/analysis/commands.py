@@ -1,5 +1,6 @@
 """The command that makes runs anew."""
 
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,14 @@ from clrbench.runs import Run
 
 # How choices begin that say where a run is computed, and never change its numbers beyond rounding.
 PLACE = ("trainer=", *(f"trainer.{key}=" for key in ("accelerator", "devices", "nodes", "threads", "workers")))
+
+# Hydra escapes each blank of a value; between words it reads a bare one too.
+_ESCAPED_BLANK = re.compile(r"(?<=[^\s\\])\\ (?=\S)")
+
+
+def as_typed(override: str) -> str:
+    """An override of Hydra's with the blanks of its value as people type them: `iterations=8 epochs`."""
+    return _ESCAPED_BLANK.sub(" ", override)
 
 
 def command_of(run: Run, conf: Path) -> str:
@@ -28,7 +37,7 @@ def command_of_seeds(runs: Sequence[Run], conf: Path) -> str:
 
 
 def _overrides(run: Run, conf: Path) -> list[str]:
-    return list(map(str, run.config.get("overrides") or _of_arm(run, conf)))
+    return [as_typed(str(text)) for text in run.config.get("overrides") or _of_arm(run, conf)]
 
 
 def _of_arm(run: Run, conf: Path) -> list[str]:

@@ -14,14 +14,20 @@ DIVERGED_ACCURACY = -math.inf
 def accuracy(run: Run, side: Side) -> float | None:
     """The accuracy in percent that `side` reads of a run; minus infinity for one that diverged.
 
-    None for a run that failed, or in which there is nothing to be read: it has no such cycle.
+    None for a run that failed, or in which there is nothing to be read: it has no such cycle, or did not measure the average.
     """
     if run.result.status == DIVERGED:
         return DIVERGED_ACCURACY
     if not run.is_finished:
         return None
+    if side.average is not None:
+        return run.evaluations[-1].metrics.get(f"{run.result.metric}_{side.average}")
     if side.reading == END:
         return run.result.value
+    return _of_cycles(run, side)
+
+
+def _of_cycles(run: Run, side: Side) -> float | None:
     ends = run.cycle_ends
     if side.reading == CYCLE:
         return _at(run, ends[side.cycle - 1]) if side.cycle and side.cycle <= len(ends) else None

@@ -14,8 +14,8 @@ from clrbench.report.rows import VerdictRow, verdict_row
 from clrbench.runs import OWN
 from clrbench.stats import seeds_needed
 
-# The source of claims that are not the paper's.
-OURS = "this suite"
+# How the sources of claims begin that are not the paper's: the suite's own, and those of other papers.
+OTHERS = ("this suite", "arXiv:")
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class ClaimRow:
     @property
     def is_of_the_paper(self) -> bool:
         """Whether the claim is the paper's."""
-        return self.verdict.claim.source != OURS
+        return not self.verdict.claim.source.startswith(OTHERS)
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def print_summary(console: Console, title: str, runs: Sequence[Run], conf: Path,
 
 def verdict_table(verdicts: Sequence[Verdict]) -> Table:
     """A row a verdict."""
-    table = Table(title="claims of the paper", title_justify="left")
+    table = Table(title="claims", title_justify="left")
     for heading in ("", "claim", "verdict", "because"):
         table.add_column(heading)
     for verdict in verdicts:

@@ -7,6 +7,8 @@ TITLES = {
     "controls": ("Controls: what makes the gain", "Is it the height of the rate, its drops, or its cycles?"),
     "budgets": ("Budgets: one run instead of many", "Can one run tell how good a policy is at every budget?"),
     "averaging": ("Averages of a run", "Do means of weights, or ensembles of snapshots, beat the last weights?"),
+    "rivals": ("Rivals: policies of today", "Which policy ends best, if each has the best peak that it was tried at?"),
+    "rivals_screening": ("Rivals: choosing the peaks", "At which peak is each policy best, on images held out of training?"),
     "sigmoid_bn": ("Figure 6: a net with sigmoids", "Do cycles help a net that is hard to train?"),
     "table3": ("Table 3: adaptive methods", "Do cycles help with Nesterov, Adam, RMSprop, AdaGrad and AdaDelta?"),
     "table4_cifar10": ("Table 4: deeper nets on CIFAR-10", "Do cycles beat the best of three fixed rates?"),

@@ -42,7 +42,7 @@ def branched(cells: Sequence[Cell], specs: Sequence[RunSpec | None]) -> list[Cel
             for longer, trunk in reversed(runs[place + 1 :]):
                 point = parting(longer, spec)
                 if point is not None and longer.iterations > spec.iterations and made[trunk].trunk is None:
-                    made[at] = dataclasses.replace(made[at], trunk=made[trunk].work)
+                    made[at] = dataclasses.replace(made[at], trunk=made[trunk].work, begins=point)
                     made[trunk] = _with_branch(made[trunk], point, made[at])
                     break
     return made

@@ -24,7 +24,8 @@ class Cell:
 
     invalid: where it is recorded that, and why, it could not be run. task: the names of data and model.
     shared: overrides of the task that all cells of the sweep have. job: what a worker is handed. trunk: the working folder of
-    a longer run that begins like this one, and goes first.
+    a longer run that begins like this one, and goes first; begins: the iteration at which that leaves a checkpoint for this
+    one to go on from.
     """
 
     overrides: tuple[str, ...]
@@ -36,6 +37,7 @@ class Cell:
     error: str | None = None
     task: tuple[str, str] = ("", "")
     trunk: Path | None = None
+    begins: int = 0
     shared: frozenset[str] = frozenset()
     job: Job | None = field(default=None, compare=False)
 
@@ -90,7 +92,7 @@ def state_of(cell: Cell) -> State:
 
 
 def _state_at_rest(cell: Cell, result: Result | None) -> State:
-    reached = _last_iteration(cell.record) if (cell.work / store.CHECKPOINT).is_file() else 0
+    reached = max(_last_iteration(cell.record), cell.begins) if (cell.work / store.CHECKPOINT).is_file() else 0
     if result is not None:
         return State(store.FAILED, reached, result, result.reason)
     return State(INTERRUPTED, reached) if reached else State(MISSING)

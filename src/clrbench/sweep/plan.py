@@ -4,7 +4,7 @@ import contextlib
 import math
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -89,14 +89,15 @@ def _duration(hours: float) -> str:
     return f"about {hours:.2g} h" if hours >= 1 else f"about {math.ceil(60 * hours)} min"
 
 
-def iterations_left(cell: Cell, state: State) -> int:
-    """The iterations that running the cell now would take."""
-    return 0 if state.is_ended or cell.error else cell.iterations - state.iteration
+def iterations_left(cell: Cell, state: State, going_first: Collection[Path] = ()) -> int:
+    """The iterations that running the cell now would take. going_first: the working folders of the runs that are left."""
+    reached = max(state.iteration, cell.begins) if cell.trunk in going_first else state.iteration
+    return 0 if state.is_ended or cell.error else cell.iterations - reached
 
 
-def hours_left(cell: Cell, state: State, speeds: Pace) -> float | None:
+def hours_left(cell: Cell, state: State, speeds: Pace, going_first: Collection[Path] = ()) -> float | None:
     """The hours that they take, None where no run of this kind tells."""
-    left = iterations_left(cell, state)
+    left = iterations_left(cell, state, going_first)
     if left == 0:
         return 0.0
     speed = speeds.of(cell)
@@ -107,7 +108,8 @@ def plan_table(cells: Sequence[Cell], speeds: Pace, workers: int) -> Group:
     """A row a cell that can be run: its state, the iterations and the hours of one worker left. Below it, why others cannot."""
     able = [cell for cell in cells if cell.error is None]
     states = {cell: state_of(cell) for cell in cells}
-    hours = {cell: hours_left(cell, states[cell], speeds) for cell in able}
+    going_first = {cell.work for cell in able if not states[cell].is_ended}
+    hours = {cell: hours_left(cell, states[cell], speeds, going_first) for cell in able}
     guessed = {cell for cell in able if hours[cell] and speeds.is_estimate(cell)}
     counts = ", ".join(f"{count} {status}" for status, count in Counter(state.status for state in states.values()).items())
     title = f"{len(cells)} runs: {counts}; {_left(list(hours.values()), bool(guessed), workers)}"
@@ -126,7 +128,7 @@ def plan_table(cells: Sequence[Cell], speeds: Pace, workers: int) -> Group:
         state, time = states[cell], hours[cell]
         shown = "?" if time is None else f"{'~' * (cell in guessed)}{time:.2f}"
         status = f"{state.status}: {state.reason}" if state.reason else state.status
-        table.add_row(escape(cell.label), escape(status), f"{iterations_left(cell, state):,}", shown)
+        table.add_row(escape(cell.label), escape(status), f"{iterations_left(cell, state, going_first):,}", shown)
     return Group(table, *lines)
 
 

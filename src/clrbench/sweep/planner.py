@@ -24,6 +24,7 @@ from clrbench.sweep.cells import Cell, shared_task, split_seed
 from clrbench.sweep.invalid import invalid_record
 from clrbench.sweep.job import Job
 from clrbench.sweep.ramps import look_up
+from clrbench.sweep.screening import with_screened_bounds
 
 _MADE_OF_SEED = re.compile(r"\$\{[^}]*seed")
 
@@ -101,6 +102,7 @@ class Planner:
             return dataclasses.replace(known, config=dataclasses.replace(known.config, seed=seed))
         composed = self._compose(overrides)
         is_of_seed = _MADE_OF_SEED.search(str(OmegaConf.to_container(composed)))
+        composed = with_screened_bounds(composed, self._resolved, self._say_once)
         config = checked(with_measured_bounds(composed, self._find_bounds, self._say_once))
         check_policy(config)
         spec = self._resolved(config)

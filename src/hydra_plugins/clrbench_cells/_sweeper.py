@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.console import Console
 from rich.markup import escape
 
+from clrbench.analysis.commands import as_typed
 from clrbench.arguments import check_arm
 from clrbench.config import PathNames, config_dirs
 from clrbench.errors import ClrbenchError, ConfigError
@@ -136,9 +137,9 @@ def combinations(overrides: Sequence[Override]) -> list[list[str]]:
     for override in overrides:
         key = override.get_key_element()
         if not override.is_sweep_override():
-            choices[key] = [f"{key}={override.get_value_element_as_str()}"]
+            choices[key] = [as_typed(f"{key}={override.get_value_element_as_str()}")]
         elif override.is_discrete_sweep():
-            choices[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+            choices[key] = [as_typed(f"{key}={value}") for value in override.sweep_string_iterator()]
         else:
             raise ConfigError(f"{override.input_line}: an interval has no end of values: list those that you want, {key}=1,2,3")
     return [list(combination) for combination in itertools.product(*choices.values())]
