@@ -11,7 +11,7 @@ LOW, HIGH, STEPS = 1e-7, 100.0, 180
 _KEPT, _FIRST, _TO_NOISE = 0.8, 15, 5.0
 
 
-def has_broken(rates: Sequence[float], losses: Sequence[float]) -> bool:
+def has_broken(losses: Sequence[float]) -> bool:
     """Whether the smoothed loss is no number, or as far above the first losses as it had been below, and out of the noise."""
     if not losses or not np.isfinite(losses[-1]):
         return bool(losses)
@@ -24,7 +24,7 @@ def has_broken(rates: Sequence[float], losses: Sequence[float]) -> bool:
 
 def breaks_at(rates: Sequence[float], losses: Sequence[float]) -> float | None:
     """The highest rate at which the smoothed loss still had half of what it gained; None where the scan did not break."""
-    if not has_broken(rates, losses):
+    if not has_broken(losses):
         return None
     smooth = _smooth([loss for loss in losses if np.isfinite(loss)])
     if len(smooth) <= _FIRST:

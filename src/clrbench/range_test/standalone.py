@@ -239,7 +239,7 @@ class _Climbing:
         steps: int,
         score: Evaluate | Metric | None,
         seed: int,
-        stop: Callable[[list[float], list[float]], bool] | None = None,
+        stop: Callable[[list[float]], bool] | None = None,
         points: int | None = None,
     ) -> Ramp:
         test = self._test
