@@ -1,6 +1,8 @@
 """Measuring bounds: recorded once, reused, without a trace in any training, and as a library."""
 
 import copy
+import dataclasses
+import math
 import random
 import re
 import textwrap
@@ -18,10 +20,11 @@ from clrbench import LRRangeTest, config, store
 from clrbench.analysis.arms import arms_of
 from clrbench.config import Config
 from clrbench.errors import ConfigError
-from clrbench.range_test import measure as measuring
+from clrbench.range_test.anchor import RULE
 from clrbench.range_test.judge import CLEAR, FIRST, NONE, SECOND, WEAK, Bounds
-from clrbench.range_test.measure import Find, Say, measure, ramp_config, to_measure, with_measured_bounds
-from clrbench.range_test.records import RANGE_TEST, Measured, judged
+from clrbench.range_test.measure import Find, Say, measure, ramp_config, scan_config, to_measure, with_measured_bounds
+from clrbench.range_test.records import RANGE_TEST, Measured, judged, rounded
+from clrbench.report.contents import gather
 from clrbench.runs import EVIDENCE, read_runs
 from clrbench.store import Record
 from clrbench.sweep.cells import Cell
@@ -32,12 +35,14 @@ from clrbench.training.console import Console
 
 # A ramp of seconds.
 SHORT = ("range_test.epochs=4", "range_test.points=20", "range_test.seeds=[1,2]", "tracking.wandb=disabled")
+# The paper's protocol: a range that is given, for a test that asks for no other.
+GIVEN = "range_test.high=0.3"
 FOUND = Bounds(0.0123456, 0.1, (0.01, 0.02), (0.09, 0.11), CLEAR, ("made up",), "rise_and_slow")
 
 
 def asked(folder: Path, *overrides: str) -> DictConfig:
     return composed(
-        "bounds=range_test", *SHORT, *overrides, f"paths.results={folder}/results", f"paths.outputs={folder}/outputs"
+        "bounds=range_test", *SHORT, GIVEN, *overrides, f"paths.results={folder}/results", f"paths.outputs={folder}/outputs"
     )
 
 
@@ -87,6 +92,82 @@ def test_bounds_are_measured_once_and_reused(tmp_path: Path, found: Callable[[Bo
     assert len(list(tmp_path.glob("results/runs/range_test/*"))) == 4
 
 
+# The range that is found
+
+
+def unknown(folder: Path, *overrides: str) -> DictConfig:
+    return asked(folder, "range_test.high=auto", *overrides)
+
+
+def test_a_recorded_scan_lays_the_ramps_and_the_report_reads_the_same_bounds_off_their_records(tmp_path: Path) -> None:
+    said: list[str] = []
+    measured = carry_out(to_measure(unknown(tmp_path)), said.append)
+    assert said == ["range test: 3 runs of 500 iterations in all"]
+    (scan,) = tmp_path.glob("results/runs/range_test/scan-180-s1-*")
+    assert Record(scan).config()["images"]["evaluated"] == 100
+    assert measured.bounds.rule == RULE
+    assert f"The ramp ends at {measured.runs[0].config['bounds']['max_lr']:.2g}." in measured.bounds.reasons
+    assert {run.config["bounds"]["origin"] for run in measured.runs} == {f"laid by {scan.name}"}
+    assert look_up(to_measure(unknown(tmp_path)), pytest.fail).bounds == measured.bounds
+    (section,) = gather(tmp_path / "results", ROOT / "conf").sections
+    ((label, found),) = section.range_tests.items()
+    assert (label, found.bounds) == ("ramps laid by a scan", measured.bounds)
+    assert found.file_name == measured.file_name
+    other = judged(measured.runs, "third")
+    assert other.bounds.rule == "third"
+    assert other.file_name != measured.file_name
+
+
+def test_the_end_of_a_range_test_under_way_is_open_in_the_report(tmp_path: Path) -> None:
+    carry_out_ramp(scan_config(to_measure(unknown(tmp_path))))
+    (section,) = gather(tmp_path / "results", ROOT / "conf").sections
+    (found,) = section.range_tests.values()
+    assert found.bounds.verdict == NONE
+    assert "have not ended" in found.bounds.reasons[0]
+
+
+def test_a_scan_whose_loss_is_no_number_at_once_shows_no_bounds_and_starts_no_ramp(tmp_path: Path) -> None:
+    scan = carry_out_ramp(scan_config(to_measure(unknown(tmp_path))))
+    scan.write_evaluations([dataclasses.replace(row, train_loss=math.inf) for row in scan.evaluations()])
+    measured = carry_out(to_measure(unknown(tmp_path)), print)
+    assert (measured.bounds.verdict, len(measured.runs)) == (NONE, 1)
+    assert "check the data and the loss" in measured.bounds.reasons[0]
+
+
+def test_a_plan_counts_the_scan_and_the_ramps_that_are_left(tmp_path: Path) -> None:
+    paths = config.PathNames(data="data", results=f"{tmp_path}/results", outputs=f"{tmp_path}/outputs")
+    said: list[str] = []
+
+    def plan() -> list[tuple[str, int]]:
+        planner = Planner(lambda chosen: unknown(tmp_path, *chosen), paths, said.append, find_bounds=look_up)
+        (cell,) = planner.cells([("policy=triangular", "iterations=40")])
+        assert (cell.error, cell.iterations) == (None, 40)
+        return [(left.label, left.iterations) for left in planner.range_tests]
+
+    ramps = [("range test: ramp seed=1", 160), ("range test: ramp seed=2", 160)]
+    assert plan() == [("range test: scan seed=1", 180), *ramps]
+    assert "not measured yet" in said[0]
+    wanted = to_measure(unknown(tmp_path))
+    carry_out_ramp(scan_config(wanted))
+    assert plan() == ramps
+    carry_out(wanted, print)
+    assert plan() == []
+
+
+@pytest.mark.parametrize("override", ["range_test.low=0.001", "range_test.ramp=exponential"])
+def test_ends_without_a_range_are_refused(tmp_path: Path, override: str) -> None:
+    with pytest.raises(ConfigError, match=r"range_test.low and range_test.ramp go with a rate for range_test.high"):
+        to_measure(unknown(tmp_path, override))
+    with pytest.raises(ConfigError, match=r"range_test.high=far is no rate: write a number, or auto"):
+        to_measure(asked(tmp_path, "range_test.high=far"))
+
+
+def test_the_range_is_found_by_default_and_the_papers_is_a_choice() -> None:
+    assert config.checked(composed()).range_test.finds_range
+    paper = config.checked(composed("range_test=paper", "model=cifar10_full")).range_test
+    assert (paper.low, paper.high, paper.rule) == (0, 0.02, FIRST)
+
+
 def test_the_record_says_where_the_bounds_came_from(tmp_path: Path, found: Callable[[Bounds], None]) -> None:
     found(FOUND)
     made = with_measured_bounds(asked(tmp_path, "iterations=40", "policy=triangular"), carry_out, print)
@@ -128,9 +209,9 @@ def test_a_training_after_a_range_test_ends_with_the_weights_of_one_without(tmp_
 def test_an_interrupted_ramp_goes_on_where_it_was(tmp_path: Path, interrupted_at: Callable[[int], object]) -> None:
     wanted, elsewhere = (to_measure(asked(folder)) for folder in (tmp_path, tmp_path / "undisturbed"))
     with interrupted_at(100):  # type: ignore[attr-defined]
-        carry_out_ramp(ramp_config(wanted, 1))
+        carry_out_ramp(ramp_config(wanted, 1, 0.3))
     rows, undisturbed = (
-        [row.metrics for row in carry_out_ramp(ramp_config(made, 1)).evaluations()] for made in (wanted, elsewhere)
+        [row.metrics for row in carry_out_ramp(ramp_config(made, 1, 0.3)).evaluations()] for made in (wanted, elsewhere)
     )
     assert rows == undisturbed
     assert len(rows) == 20
@@ -152,7 +233,7 @@ def test_a_sweep_measures_once_before_its_cells_have_names_and_a_plan_measures_n
     def cells(find: Find) -> list[Cell]:
         return Planner(lambda chosen: asked(tmp_path, *chosen), paths, print, find_bounds=find).cells(overrides)
 
-    assert all("not measured yet" in str(cell.error) for cell in cells(look_up))
+    assert len(cells(look_up)) == 3
     assert list((tmp_path / "results").glob("runs/*/*/result.json")) == []
     assert [cell.error for cell in cells(carry_out)] == [None] * 3
     assert len(list((tmp_path / "results").glob("runs/range_test/*/result.json"))) == 2
@@ -185,7 +266,7 @@ def test_bounds_that_cannot_be_seen_are_refused_and_weak_ones_are_told(
             with_measured_bounds(asked(tmp_path), carry_out, said.append)
     else:
         with_measured_bounds(asked(tmp_path), carry_out, said.append)
-        assert said == ["warning: bounds=range_test: the bounds are weak: the curve is flat: raise range_test.high"]
+        assert said[1:] == ["warning: bounds=range_test: the bounds are weak: the curve is flat: raise range_test.high"]
 
 
 @pytest.mark.parametrize(
@@ -212,7 +293,7 @@ def test_given_bounds_start_no_range_test() -> None:
 
 def test_the_paper_protocol_measures_on_the_test_set(tmp_path: Path) -> None:
     wanted = to_measure(asked(tmp_path, "data.split=paper", "range_test.seeds=[1]"))
-    record = carry_out_ramp(ramp_config(wanted, 1))
+    record = carry_out_ramp(ramp_config(wanted, 1, 0.3))
     assert record.config()["images"]["evaluated"] == 355
     assert "evaluate" not in record.config()["identity"]["data"]
 
@@ -263,11 +344,11 @@ def test_any_module_gets_curve_and_bounds_and_comes_back_untouched() -> None:
     np.random.seed(1)
     torch.manual_seed(1)
     states = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state()
-    found = LRRangeTest(high=5.0, iterations=200, points=20, seeds=(1, 2)).run(module, loader(480, 0), loader(96, 1))
+    found = LRRangeTest(high=0.5, iterations=200, points=20, seeds=(1, 2)).run(module, loader(480, 0), loader(96, 1))
     assert found.bounds.verdict in (CLEAR, WEAK, NONE)
     assert len(found.curves) == 2
     assert all(len(curve.rates) == 20 for curve in found.curves)
-    assert found.curves[0].rates == pytest.approx(5.0 * (np.arange(10, 201, 10) - 1) / 200)
+    assert found.curves[0].rates == pytest.approx(0.5 * (np.arange(10, 201, 10) - 1) / 200)
     assert max(found.curves[0].accuracies) > 60
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
     assert module._trainer is None
@@ -332,4 +413,4 @@ def test_impossible_settings_are_refused(settings: dict[str, object], complaint:
 
 
 def test_rates_are_rounded_to_what_a_range_test_can_tell() -> None:
-    assert measuring.rounded(0.00123456) == 0.00123
+    assert rounded(0.00123456) == 0.00123

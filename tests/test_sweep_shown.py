@@ -28,7 +28,12 @@ def test_a_diverged_cell_is_no_failure_and_the_table_of_the_next_sweep_has_it_to
 
 
 def test_a_sweep_says_once_that_the_bounds_it_measured_are_weak(tmp_path: Path) -> None:
-    ramp = ("range_test.epochs=1", "range_test.points=8", "range_test.seeds=[1]")  # too short a ramp to break
+    ramp = (
+        "range_test.high=0.1",
+        "range_test.epochs=1",
+        "range_test.points=8",
+        "range_test.seeds=[1]",
+    )  # too short a ramp to break
     done = run(
         tmp_path, "policy=fixed,triangular", "iterations=40", "model=linear", "bounds=range_test", *ramp, IN_THIS_PROCESS
     )

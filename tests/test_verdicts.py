@@ -529,7 +529,7 @@ def write_ramps(results: Path, rise: float, slow: float, *, seeds: int = 3, **se
     rates = np.linspace(0, 0.02, 41)[1:]
     accuracies = np.interp(np.log(rates), np.log([rise, slow, 0.016, 0.02]), [10.0, 60.0, 62.0, 15.0])
     schedule = {"_target_": "clrbench.schedules.ramp", "min_lr": 0, "max_lr": 0.02, "iterations": 4000}
-    classes = {"images": {"classes": 10}}
+    classes = {"images": {"classes": 10}, "bounds": {"base_lr": 0.0, "max_lr": 0.02}}
     for seed in range(1, seeds + 1):
         kind = {"experiment": RANGE_TEST, "schedule": schedule, "iterations": 4000, "config": classes}
         record = write_run(results, "ramp", seed, 15.0, **kind)
@@ -562,7 +562,7 @@ def test_a_range_test_on_other_data_says_nothing_about_the_papers_bounds(tmp_pat
     write_run(tmp_path, "ramp", 1, 15.0, experiment=RANGE_TEST, config={"data": {"name": "digits"}, "images": {"classes": 10}})
     runs, _ = read_runs(tmp_path)
     (verdict,) = [verdict for verdict in judge_all(runs, CONF, tmp_path) if verdict.claim.id == "C9"]
-    command = "python scripts/range_test.py data=cifar10 model=cifar10_full data.split=paper"
+    command = "python scripts/range_test.py data=cifar10 model=cifar10_full data.split=paper range_test=paper"
     assert (verdict.verdict, verdict.case.command) == (NOT_RUN, command)
 
 

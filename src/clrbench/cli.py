@@ -189,7 +189,7 @@ def measure_bounds(composed: DictConfig) -> None:
         measured = carry_out(to_measure(composed), print)
     except (ClrbenchError, OSError) as error:
         _stop(" ".join(str(error).split()))  # Hydra would print a line of its own about it
-    picture = Path(composed.paths.outputs) / "report" / f"range_test-{'-'.join(measured.subject)}.svg"
+    picture = Path(composed.paths.outputs) / "report" / f"{measured.file_name}.svg"
     draw(measured.curves, measured.bounds, ", ".join(measured.subject), picture)
     console = Console(highlight=False, soft_wrap=True)
     typed = [*HydraConfig.get().overrides.task, "bounds=range_test"]

@@ -20,7 +20,9 @@ from clrbench.task_form import MODES, check_own, with_own_names
 
 SOURCES = ("digits", "npz", "torchvision", "imagefolder", "datamodule", "stream")
 INPUTS = ("mean_image", "standardize", "imagenet")
-RULES = ("rise_and_slow", "third", "quarter")
+RULES = ("best", "rise_and_slow", "third", "quarter")
+# The range of a range test that finds it by itself.
+AUTO = "auto"
 AVERAGES = ("cycle_ends", "ema", "ensemble")
 # Of each precision, Lightning's name.
 PRECISIONS = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
@@ -43,6 +45,7 @@ class Data:
     """Which images, where from, and how they are dealt out.
 
     module: a LightningDataModule's `_target_` and its settings; size: the height and width that all images get.
+    evaluated_images: evaluate on so many at most, taken at equal distances.
     """
 
     name: str = MISSING
@@ -54,6 +57,7 @@ class Data:
     augment: str = _one_of("none", "crop_flip", default="none")
     split: str = _one_of("holdout", "paper", default="holdout")
     evaluate: str = _one_of("test", "validation", default="test")
+    evaluated_images: int | None = _at_least(1, None)
     order: str = _one_of("shuffled", "fixed", default="shuffled")
     training_images: int | None = _at_least(1, None)
     batch_size: int = _at_least(1)
@@ -115,15 +119,24 @@ class Bounds:
 
 @dataclass
 class RangeTest:
-    """How bounds are measured: a ramp of the rate from `low` to `high`, evaluated at `points` of it, for each of `seeds`."""
+    """How bounds are measured: a ramp of the rate from `low` to `high`, evaluated at `points` of it, for each of `seeds`.
+
+    high: a rate, or `auto`: then a scan finds where training breaks, and the ramp is laid up to there. rule: by default `best`
+    with `auto`, else `rise_and_slow`.
+    """
 
     low: float = _at_least(0)
-    high: float = MISSING
+    high: Any = AUTO
     ramp: str = _one_of(*RAMPS)
     epochs: float = _above(0)
     points: int = _at_least(5)
     seeds: list[int] = MISSING
-    rule: str = _one_of(*RULES)
+    rule: str | None = _one_of(*RULES, default=None)
+
+    @property
+    def finds_range(self) -> bool:
+        """Whether the range is not given."""
+        return bool(self.high == AUTO)
 
 
 @dataclass
@@ -229,8 +242,7 @@ def checked(composed: DictConfig) -> Config:
         raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
     assert isinstance(config, Config)
     _check_fields(config)
-    if not config.range_test.seeds:
-        raise ConfigError("range_test.seeds=[] is empty: name at least one, as in range_test.seeds=[1,2,3]")
+    _check_range_test(config.range_test)
     if config.bounds.times != 1 and config.bounds.origin == "given":
         raise ConfigError(
             f"bounds.times={config.bounds.times:g} goes with bounds=range_test: set base_lr and max_lr themselves"
@@ -275,6 +287,25 @@ def _check_data(data: Data) -> None:
         raise ConfigError(f"data.module is not read by data={data.name}: take data=datamodule with it")
     if data.size is not None and "stream" in data.sources:
         raise ConfigError(f"data.size={data.size} goes with images in memory: streamed ones get a size of their own, 224x224")
+
+
+def _check_range_test(test: RangeTest) -> None:
+    if not test.seeds:
+        raise ConfigError("range_test.seeds=[] is empty: name at least one, as in range_test.seeds=[1,2,3]")
+    if test.finds_range:
+        if test.low or test.ramp != RAMPS[0]:
+            raise ConfigError(
+                "range_test.low and range_test.ramp go with a rate for range_test.high: give all of them, or none, to have the "
+                "range found"
+            )
+        return
+    if isinstance(test.high, bool) or not isinstance(test.high, (int, float)):
+        raise ConfigError(f"range_test.high={test.high} is no rate: write a number, or {AUTO} to have the range found")
+    if not test.high > test.low:
+        raise ConfigError(f"range_test.high={test.high:g} is not above range_test.low={test.low:g}: raise it")
+    if test.ramp == "exponential" and test.low == 0:
+        lower = f"range_test.low={test.high / 1000:.3g}"
+        raise ConfigError(f"range_test.ramp=exponential cannot start from range_test.low=0: try {lower}")
 
 
 def _check_names(config: Config) -> None:

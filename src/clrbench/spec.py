@@ -158,6 +158,7 @@ class RunSpec(Spec):
         data = self.config.data
         return {
             **({"evaluate": "validation"} if _validates(self.config) else {}),
+            **({} if data.evaluated_images is None else {"evaluated_images": len(self.evaluation_images)}),
             **({} if data.augment == "none" else {"augment": data.augment}),
             **({} if data.order == "shuffled" else {"order": data.order}),
             **({} if data.training_images is None else {"training_images": len(self.indices)}),
@@ -172,6 +173,13 @@ class RunSpec(Spec):
 
         Under data.split=paper, as in the paper, none are left out and the test set serves for both.
         """
+        images, most = self._all_evaluation_images, self.config.data.evaluated_images
+        if most is None or most >= len(images):
+            return images
+        return images.take(np.arange(most) * len(images) // most)
+
+    @property
+    def _all_evaluation_images(self) -> AnyImages:
         if not _validates(self.config):
             return self.data.images.test
         train = self.data.images.train

@@ -1,19 +1,23 @@
-"""The measuring half of the range test: one ramp of the rate a seed, a recorded run like any other, and bounds from them."""
+"""The measuring half of the range test: a scan and one ramp of the rate a seed, recorded runs like any other, and bounds."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from omegaconf import DictConfig, open_dict
 
 from clrbench.config import Config, checked
 from clrbench.errors import ConfigError
+from clrbench.range_test import anchor, scan
 from clrbench.range_test.curve import LOSS_LIMIT
-from clrbench.range_test.judge import NONE, WEAK
-from clrbench.range_test.records import RANGE_TEST, Measured, judged
-from clrbench.runs import OWN, run_of
+from clrbench.range_test.judge import FIRST, NONE, WEAK
+from clrbench.range_test.records import LAID_BY, RANGE_TEST, SCAN, Measured, around_scan, judged, rounded
+from clrbench.runs import OWN, Run, run_of
 from clrbench.store import Record
 
-_DIGITS = 3
+# A scan reads training losses: its evaluations, one a step, take so many images at most.
+_GLANCE = 100
 # How the record of a ramp is come by, and the judgement of a range test.
 Carry = Callable[[Config], Record]
 Say = Callable[[str], None]
@@ -47,59 +51,65 @@ def with_measured_bounds(composed: DictConfig, find: Find, say: Say) -> DictConf
 
 def to_measure(composed: DictConfig) -> Config:
     """What a range test needs of a composed configuration. Raises ConfigError for settings that cannot be run."""
-    ends = composed.range_test.low, composed.range_test.high
-    if all(isinstance(end, (int, float)) for end in ends):  # else the form of the whole says what is wrong
-        _check_range(composed.range_test)
     return checked(with_ramp_bounds(composed))
 
 
-def _check_range(test: DictConfig) -> None:
-    if not test.high > test.low:
-        raise ConfigError(f"range_test.high={test.high:g} is not above range_test.low={test.low:g}: raise it")
-    if test.ramp == "exponential" and test.low == 0:
-        lower = f"range_test.low={rounded(test.high / 1000):g}"
-        raise ConfigError(f"range_test.ramp=exponential cannot start from range_test.low=0: try {lower}")
-
-
 def measure(config: Config, carry: Carry, say: Say) -> Measured:
-    """Come by the ramps that `config` describes, and judge them."""
-    records = [carry(ramp_config(config, seed)) for seed in config.range_test.seeds]
-    return judged([run for record in records for run in run_of(record, OWN)], config.range_test.rule)
-
-
-def ramp_config(config: Config, seed: int) -> Config:
-    """The run that measures for `config`: its data, model, optimizer and batch size, and nothing else of it."""
+    """Come by the runs that `config` describes, and judge them."""
     test = config.range_test
-    length = f"{test.epochs:g} epochs"
-    policy = {"name": "ramp", "_target_": "clrbench.schedules.ramp", "min_lr": test.low, "max_lr": test.high}
+
+    def made(asked: Config) -> Run:
+        (run,) = run_of(carry(asked), OWN)
+        return run
+
+    if not test.finds_range:
+        return judged([made(ramp_config(config, seed, float(test.high))) for seed in test.seeds], test.rule or FIRST)
+    scanned = made(scan_config(config))
+    laid_by = f"{LAID_BY}{scanned.result.name}"
+    return around_scan(
+        scanned, lambda end, seed: made(ramp_config(config, seed, end, laid_by)), test.seeds, test.rule or anchor.RULE
+    )
+
+
+def scan_config(config: Config) -> Config:
+    """The scan of `config`: its data, model, optimizer and batch size, and nothing else of it."""
+    steps = scan.STEPS
+    policy = {"name": SCAN, "min_lr": scan.LOW, "max_lr": scan.HIGH, "iterations": steps, "ramp": "exponential"}
+    few = replace(config.data, evaluated_images=_GLANCE)
+    return _climb(replace(config, data=few), config.range_test.seeds[0], policy, 1, math.inf, "the ends of the scan")
+
+
+def ramp_config(config: Config, seed: int, high: float, origin: str = "the ends of the ramp") -> Config:
+    """The ramp of `config` up to `high`: its data, model, optimizer and batch size, and nothing else of it."""
+    test = config.range_test
+    length, every = f"{test.epochs:g} epochs", f"{test.epochs / test.points:.6f} epochs"
+    policy = {"name": "ramp", "min_lr": test.low, "max_lr": high, "iterations": length, "ramp": test.ramp}
+    return _climb(config, seed, policy, every, LOSS_LIMIT, origin)
+
+
+def _climb(config: Config, seed: int, policy: dict[str, Any], every: Any, loss_limit: float, origin: str) -> Config:
     return replace(
         config,
         experiment=RANGE_TEST,
         arm=None,
         seed=seed,
-        iterations=length,
+        iterations=policy["iterations"],
         scale=1.0,
-        bounds=replace(config.bounds, base_lr=test.low, max_lr=test.high, origin="the ends of the ramp"),
-        policy={**policy, "iterations": length, "ramp": test.ramp},
+        averages=[],
+        bounds=replace(config.bounds, base_lr=policy["min_lr"], max_lr=policy["max_lr"], origin=origin),
+        policy={"_target_": "clrbench.schedules.ramp", **policy},
         data=replace(config.data, evaluate="validation"),
-        trainer=replace(
-            config.trainer,
-            evaluate_every=f"{test.epochs / test.points:.6f} epochs",
-            loss_limit=LOSS_LIMIT,
-            devices=1,
-            nodes=1,
-        ),
+        trainer=replace(config.trainer, evaluate_every=every, loss_limit=loss_limit, devices=1, nodes=1),
     )
 
 
-def rounded(rate: float) -> float:
-    """A rate to three digits: more would claim a precision that no range test has."""
-    return float(f"{rate:.{_DIGITS}g}")
-
-
 def with_ramp_bounds(composed: DictConfig) -> DictConfig:
-    """`composed` with the ends of the ramp for bounds: those that its range test trains between."""
-    return _with_bounds(composed, composed.range_test.low, composed.range_test.high, RANGE_TEST)
+    """`composed` with the ends of the ramp, or of the scan, for bounds: those that its range test trains between."""
+    low, high = composed.range_test.low, composed.range_test.high
+    # What is no range is told of when the whole is checked.
+    is_range = all(isinstance(end, (int, float)) for end in (low, high)) and 0 <= low < high
+    base_lr, max_lr = (low, high) if is_range else (0.0, scan.HIGH)
+    return _with_bounds(composed, base_lr, max_lr, RANGE_TEST)
 
 
 def _with_bounds(composed: DictConfig, base_lr: float, max_lr: float, origin: str) -> DictConfig:

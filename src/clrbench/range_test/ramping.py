@@ -30,12 +30,12 @@ def climb(
     points: int,
     seed: int,
     options: Mapping[str, Any],
-    stop: Callable[[list[float], list[float]], bool] | None = None,
+    stop: Callable[[list[float]], bool] | None = None,
 ) -> "Ramp":
     """Train a copy of `module` for `steps` optimizer steps at the rates of `schedule`, and read `points` scores on the way.
 
     loaders: training and validation; a datamodule and None. score: None reads the training loss alone. options: for the
-    Trainer. stop: of rates and training losses, whether to end here. Raises ValueError for loaders without batches, for a
+    Trainer. stop: of the training losses, whether to end here. Raises ValueError for loaders without batches, for a
     Trainer of several processes, and for a metric that is not logged.
     """
     train, validation = loaders
@@ -82,7 +82,7 @@ class Ramp(Callback):
         steps: int,
         score: Evaluate | Metric | None,
         every: int,
-        stop: Callable[[list[float], list[float]], bool] | None,
+        stop: Callable[[list[float]], bool] | None,
     ) -> None:
         self.classes, self.has_batches, self.groups = 2, False, [1.0]
         self.rates: list[float] = []
@@ -131,7 +131,7 @@ class Ramp(Callback):
             with modes_kept(pl_module):
                 accuracy, loss, self.classes = self._score(pl_module)
             self._read(trainer, rate, accuracy, loss)
-        has_broken = self._stop is not None and self._stop(self.rates, self.losses)
+        has_broken = self._stop is not None and self._stop(self.losses)
         if count >= self._steps or has_broken:
             trainer.should_stop = True
         if not count and self._batches > 100 * self._steps:

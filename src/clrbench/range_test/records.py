@@ -1,22 +1,26 @@
-"""From the records of ramps to curves and bounds."""
+"""From the records of a range test, its scan and its ramps, to curves and bounds."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from clrbench.identity import digits
+from clrbench.range_test import anchor, scan
 from clrbench.range_test.curve import Curve
 from clrbench.range_test.judge import Bounds, judge
+from clrbench.range_test.laying import laid
 from clrbench.runs import Run
 from clrbench.store import DIVERGED
 
-# The experiment of all ramps.
-RANGE_TEST = "range_test"
+# The experiment of all ramps; what a scan is called among them, and what a ramp's bounds say that it laid.
+RANGE_TEST, SCAN, LAID_BY = "range_test", "scan", "laid by "
+_DIGITS = 3
 
 
 @dataclass(frozen=True)
 class Measured:
-    """The runs of a range test, one a seed, and the bounds that they show."""
+    """The ramps of a range test, one a seed, and the bounds that they show; its scan alone where there are no ramps."""
 
     runs: Sequence[Run]
     bounds: Bounds
@@ -32,11 +36,40 @@ class Measured:
         config = self.runs[0].config
         return [str(config[choice]["name"]) for choice in ("data", "model", "optimizer")]
 
+    @property
+    def file_name(self) -> str:
+        """Tells the picture of this range test from those with other settings."""
+        settings = digits([sorted(run.result.name for run in self.runs), self.bounds.rule])
+        return "-".join([RANGE_TEST, *self.subject, settings])
 
-def judged(runs: Sequence[Run], rule: str) -> Measured:
-    """The bounds that the ramps of one range test show, by a rule of `judge`."""
-    classes: int = runs[0].config["images"]["classes"]
-    return Measured(runs, judge([curve_of(run) for run in runs], classes, rule))
+
+def judged(runs: Sequence[Run], rule: str, told: Sequence[str] = ()) -> Measured:
+    """The bounds that ramps show, by `best` or a rule of `judge`. told: what was seen before, for the reasons."""
+    curves = [curve_of(run) for run in runs]
+    if rule == anchor.RULE:
+        return Measured(runs, anchor.anchored(curves, told))
+    bounds = judge(curves, runs[0].config["images"]["classes"], rule)
+    return Measured(runs, replace(bounds, reasons=(*bounds.reasons, *told)))
+
+
+def around_scan(scanned: Run, climb: Callable[[float, int], Run], seeds: Sequence[int], rule: str) -> Measured:
+    """The bounds of ramps that a scan lays. climb: from the end of a ramp and a seed to its run, made or looked up."""
+    high, told = scan.end_of_ramp(*_losses(scanned))
+    if high is None:
+        return Measured([scanned], anchor.refused(told))
+    high = laid(rounded(high), lambda end: curve_of(climb(rounded(end), seeds[0])))
+    runs = [climb(rounded(high), seed) for seed in seeds]
+    return judged(runs, rule, [*told, f"The ramp ends at {high:.2g}."])
+
+
+def range_tests(arms: Mapping[str, Sequence[Run]], rule: str) -> dict[str, Measured]:
+    """The range tests that arms of ramps and scans are, by label: by `rule` with a range that was given, else by `best`."""
+    found = {label: judged(runs, rule) for label, runs in arms.items() if not (_is_scan(runs[0]) or _laid_by(runs[0]))}
+    for label, runs in arms.items():
+        for scanned in filter(_is_scan, runs):
+            ramps = [run for others in arms.values() for run in others if _laid_by(run) == scanned.result.name]
+            found[f"ramps laid by a {label}"] = _of_scan(scanned, ramps)
+    return found
 
 
 def curve_of(run: Run) -> Curve:
@@ -49,3 +82,36 @@ def curve_of(run: Run) -> Curve:
         losses=np.array([row.metrics["test_loss"] for row in rows]),
         diverged_at=float(run.schedule(run.result.iterations)) if has_diverged and run.schedule else None,
     )
+
+
+def rounded(rate: float) -> float:
+    """A rate to three digits: more would claim a precision that no range test has."""
+    return float(f"{rate:.{_DIGITS}g}")
+
+
+def _of_scan(scanned: Run, ramps: Sequence[Run]) -> Measured:
+    made = {(float(run.config["bounds"]["max_lr"]), run.result.seed): run for run in ramps}
+    first = scanned.result.seed
+    seeds = [first, *sorted({run.result.seed for run in ramps} - {first})]
+    try:
+        return around_scan(scanned, lambda end, seed: made[end, seed], seeds, anchor.RULE)
+    except KeyError:
+        return Measured([scanned], anchor.refused(["Its ramps have not ended: the same command goes on with them."]))
+
+
+def _is_scan(run: Run) -> bool:
+    return run.result.policy == SCAN
+
+
+def _laid_by(run: Run) -> str:
+    """The name of the scan that laid a ramp; empty where its range was given."""
+    origin = str(run.config.get("bounds", {}).get("origin"))
+    return origin.removeprefix(LAID_BY) if origin.startswith(LAID_BY) else ""
+
+
+def _losses(scanned: Run) -> tuple[list[float], list[float]]:
+    """The rates of a scan and its training losses, step by step; infinite at the end where it diverged."""
+    rates, losses = [row.lr for row in scanned.evaluations], [row.train_loss for row in scanned.evaluations]
+    if scanned.result.status == DIVERGED and scanned.schedule is not None:
+        rates, losses = [*rates, float(scanned.schedule(scanned.result.iterations))], [*losses, np.inf]
+    return rates, losses

@@ -12,16 +12,15 @@ import numpy as np
 from torch.utils.data import DataLoader
 
 from clrbench.range_test import scan
-from clrbench.range_test.anchor import RULE, anchored, place_of_best, refused
+from clrbench.range_test.anchor import RULE, anchored, refused
 from clrbench.range_test.curve import Curve
 from clrbench.range_test.judge import FIRST, RULES, Bounds, judge
+from clrbench.range_test.laying import laid
 from clrbench.range_test.ramping import Policy, Ramp, climb
 from clrbench.range_test.score import Evaluate, Metric, accuracy_on
 from clrbench.schedules import named
 from clrbench.settings import EPOCHS
 
-# A ramp whose best reading is its last, or among its first, is laid anew around it, so often at most.
-_LAID, _EARLY, _FURTHER = 3, 3, 4.0
 _OWN_STEPS, _PAPERS_STEPS = 200, 1000
 # With more classes than this a share of 1 percent would be no fraction, but what guessing gives.
 _CLASSES = 100
@@ -111,14 +110,19 @@ class LRRangeTest:
         """
         climbing = _Climbing(self, module, *self._loaders(train_loader, val_loader), _score(evaluate, monitor, mode))
         if self.high is not None:
-            curves = [climbing.ramp(self.low, self.high, self.ramp, seed).curve for seed in self.seeds]
+            curves = [climbing.ramp(self.low, self.high, self.ramp, seed) for seed in self.seeds]
             return Found(self._judged(curves, climbing), curves, climbing.steps)
         high, told = climbing.scanned()
         if high is None:
             return Found(refused(told), [], climbing.steps)
-        first, high = climbing.around(high)
-        ramps = [first, *(climbing.ramp(0.0, high, "linear", seed) for seed in self.seeds[1:])]
-        curves = [ramp.curve for ramp in ramps]
+        tried: list[Curve] = []
+
+        def climb(end: float) -> Curve:
+            tried.append(climbing.ramp(0.0, end, "linear", self.seeds[0]))
+            return tried[-1]
+
+        high = laid(high, climb)
+        curves = [tried[-1], *(climbing.ramp(0.0, high, "linear", seed) for seed in self.seeds[1:])]
         told = [*told, f"The ramp ends at {high:.2g}.", *climbing.told]
         if self.rule not in (None, RULE):
             return Found(self._judged(curves, climbing, told), curves, climbing.steps)
@@ -186,15 +190,15 @@ class _Climbing:
         self.is_metric = isinstance(self._score, Metric)
         self._started, self._done = time.monotonic(), 0
 
-    def ramp(self, low: float, high: float, form: str, seed: int) -> Ramp:
-        """One ramp with readings."""
+    def ramp(self, low: float, high: float, form: str, seed: int) -> Curve:
+        """The readings of one ramp."""
         schedule = self._test._schedule(low, high, self._length, form)
         ramp = self._climb(schedule, self._length, self._score, seed)
         self.classes = max(self.classes, ramp.classes)
         if len({round(share, 12) for share in ramp.groups}) > 1 and not self.told:
             shares = ", ".join(f"{share:g}" for share in ramp.groups)
             self.told.append(f"Parameter groups keep their ratios ({shares}): the rates are of the group with 1.")
-        return ramp
+        return ramp.curve
 
     def scanned(self) -> tuple[float | None, list[str]]:
         """The rate at which a scan of the loss breaks, and what it shows; no rate where it shows that nothing can be found."""
@@ -208,30 +212,7 @@ class _Climbing:
             rates, losses = list(curve.rates), [*values]
             if curve.diverged_at is not None:
                 rates, losses = [*rates, curve.diverged_at], [*losses, math.inf]
-        if not losses or not math.isfinite(losses[0]):
-            return None, [
-                f"The loss is no number at the rate {scan.LOW:g}, before anything is learned: look at the data and at the loss."
-            ]
-        high = scan.breaks_at(rates, losses)
-        if high is None:
-            lowest = rates[int(np.argmin(losses))]
-            return 4 * lowest, [f"The scan does not break up to {rates[-1]:.2g}; its loss is lowest at {lowest:.2g}."]
-        return high, [f"In a scan of {len(rates)} steps training breaks after {high:.2g}."]
-
-    def around(self, high: float) -> tuple[Ramp, float]:
-        """The first ramp, laid anew where its best reading is its last or among its first, and where it ends."""
-        for at in range(_LAID):
-            ramp = self.ramp(0.0, high, "linear", self._test.seeds[0])
-            best = place_of_best(ramp.curve)
-            if at == _LAID - 1:
-                break
-            if best is None or best[1] < _EARLY:
-                high = max(high / _FURTHER**2, _FURTHER * best[0] if best else 0.0)
-            elif best[1] >= best[2] - 1 and ramp.curve.diverged_at is None:
-                high *= _FURTHER
-            else:
-                break
-        return ramp, high
+        return scan.end_of_ramp(rates, losses)
 
     def _climb(
         self,
@@ -239,7 +220,7 @@ class _Climbing:
         steps: int,
         score: Evaluate | Metric | None,
         seed: int,
-        stop: Callable[[list[float], list[float]], bool] | None = None,
+        stop: Callable[[list[float]], bool] | None = None,
         points: int | None = None,
     ) -> Ramp:
         test = self._test

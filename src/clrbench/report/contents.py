@@ -20,7 +20,7 @@ from clrbench.analysis.relations import PAPERS_RULE
 from clrbench.analysis.verdicts import Verdict, judge_all
 from clrbench.analysis.wrong_bounds import deviations
 from clrbench.measure import Measure
-from clrbench.range_test.records import RANGE_TEST, Measured, judged
+from clrbench.range_test.records import RANGE_TEST, Measured, range_tests
 from clrbench.report.titles import position, title_of
 from clrbench.runs import EVIDENCE, SOURCES, Run, read_runs
 
@@ -90,10 +90,10 @@ class Section:
 
     @property
     def range_tests(self) -> dict[str, Measured]:
-        """By arm, for those that are ramps of a range test."""
+        """By arm, for those that are ramps of a range test, and by scan."""
         if self.experiment != RANGE_TEST:
             return {}
-        return {arm.label: judged(arm.runs, PAPERS_RULE) for arm in self.arms if "images" in arm.runs[0].config}
+        return range_tests({arm.label: arm.runs for arm in self.arms if "images" in arm.runs[0].config}, PAPERS_RULE)
 
     @property
     def steps(self) -> list[Step]:

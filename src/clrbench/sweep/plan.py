@@ -17,7 +17,7 @@ from rich.text import Text
 from clrbench.environment import host
 from clrbench.errors import ClrbenchError
 from clrbench.store import FINISHED, Result, records
-from clrbench.sweep.cells import INVALID, Cell, State, split_seed, state_of
+from clrbench.sweep.cells import INVALID, MISSING, Cell, State, split_seed, state_of
 from clrbench.sweep.faults import faults
 
 Kind = TypeVar("Kind")
@@ -83,6 +83,15 @@ def seeds_warning(cells: Sequence[Cell], speeds: Pace, workers: int) -> str | No
         f"warning: {fewest} seed{'s' * (fewest > 1)} an arm can settle nothing: "
         f"seed={','.join(map(str, range(1, ENOUGH_SEEDS + 1)))} {takes}"
     )
+
+
+def time_left(cells: Sequence[Cell], speeds: Pace) -> str:
+    """What runs that have not begun take, one after another: in iterations, and in time where runs of their kind tell."""
+    iterations = sum(cell.iterations for cell in cells)
+    times = [hours_left(cell, State(MISSING), speeds) for cell in cells]
+    known = [time for time in times if time is not None]
+    takes = f", {_duration(sum(known))}" if len(known) == len(times) else ""
+    return f"{len(cells)} run{'s' * (len(cells) > 1)} of {iterations:,} iterations in all{takes}"
 
 
 def _duration(hours: float) -> str:

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from clrbench.complaints import Compose, in_one_line
@@ -16,14 +16,14 @@ from clrbench.config import Config, Data, PathNames, checked
 from clrbench.data.load import load
 from clrbench.errors import ClrbenchError
 from clrbench.policies import check_policy
-from clrbench.range_test.measure import Find, with_measured_bounds
+from clrbench.range_test.measure import Find, with_measured_bounds, with_ramp_bounds
 from clrbench.spec import RunSpec, Spec, resolve
 from clrbench.store import Record, run_folder
 from clrbench.sweep.branches import branched, saved
 from clrbench.sweep.cells import Cell, shared_task, split_seed
 from clrbench.sweep.invalid import invalid_record
 from clrbench.sweep.job import Job
-from clrbench.sweep.ramps import look_up
+from clrbench.sweep.ramps import NotMeasuredError, look_up
 from clrbench.sweep.screening import with_screened_bounds
 
 _MADE_OF_SEED = re.compile(r"\$\{[^}]*seed")
@@ -51,6 +51,7 @@ class Planner:
         self._find_bounds, self._options, self._branch = find_bounds, options, branch
         self._said: set[str] = set()
         self._specs: dict[tuple[str, ...], Spec] = {}
+        self._range_tests: dict[str, Cell] = {}
         self._load = cache(lambda section: load(Data(**json.loads(section)), paths, self._say_once))
 
     def cells(self, all_overrides: Sequence[Sequence[str]]) -> list[Cell]:
@@ -64,6 +65,11 @@ class Planner:
                 self._say_once(line)
         return cells
 
+    @property
+    def range_tests(self) -> list[Cell]:
+        """The scans and ramps that are left before the bounds of the cells are known, where nothing may be started."""
+        return list(self._range_tests.values())
+
     def _cell(self, overrides: tuple[str, ...]) -> tuple[Cell, Spec | None]:
         try:
             spec = self._spec(overrides)
@@ -71,22 +77,23 @@ class Planner:
             return self._invalid(overrides, in_one_line(error, overrides, self._compose)), None
         except (ClrbenchError, OSError) as error:
             return self._invalid(overrides, " ".join(str(error).split())), None
-        config = spec.config
-        record = Record(run_folder(Path(self._paths.results), config.experiment, spec.name))
-        if warning := spec.changed_text(record):
+        cell = self._cell_of(spec, overrides)
+        if warning := spec.changed_text(cell.record):
             self._say_once(warning)
-        folder = (config.experiment, spec.name)
-        cell = Cell(
+        return cell, spec
+
+    def _cell_of(self, spec: Spec, overrides: tuple[str, ...]) -> Cell:
+        config, folder = spec.config, (spec.config.experiment, spec.name)
+        return Cell(
             overrides,
             invalid_record(Path(self._paths.results), config.experiment, overrides),
-            record,
+            Record(run_folder(Path(self._paths.results), *folder)),
             run_folder(Path(self._paths.outputs), *folder),
             spec.step_id,
             spec.iterations,
             task=(config.data.name, config.model.name),
             job=Job(config, [*self._options, *overrides], spec.run_id),
         )
-        return cell, spec
 
     def _invalid(self, overrides: tuple[str, ...], reason: str) -> Cell:
         chosen = [text.partition("=")[2] for text in overrides if text.startswith("experiment=")]
@@ -103,7 +110,7 @@ class Planner:
         composed = self._compose(overrides)
         is_of_seed = _MADE_OF_SEED.search(str(OmegaConf.to_container(composed)))
         composed = with_screened_bounds(composed, self._resolved, self._say_once)
-        config = checked(with_measured_bounds(composed, self._find_bounds, self._say_once))
+        config = checked(self._bound(composed))
         check_policy(config)
         spec = self._resolved(config)
         for line in spec.warnings:
@@ -111,6 +118,17 @@ class Planner:
         if not is_of_seed:
             self._specs[others] = spec
         return spec
+
+    def _bound(self, composed: DictConfig) -> DictConfig:
+        """With the bounds of its range test; with those of its ramp, for the time being, where that is left to do."""
+        try:
+            return with_measured_bounds(composed, self._find_bounds, self._say_once)
+        except NotMeasuredError as error:
+            self._say_once(f"{error}; a ramp that is best at one of its ends is laid anew, twice at most")
+            for spec in map(self._resolved, error.left):
+                label = (f"range test: {spec.label}", f"seed={spec.config.seed}")
+                self._range_tests.setdefault(spec.name, self._cell_of(spec, label))
+            return with_ramp_bounds(composed)
 
     def _resolved(self, config: Config) -> Spec:
         if config.task.is_own:

@@ -1,39 +1,75 @@
 """Carrying out a range test, for whoever wants bounds first, or only looking for one that was carried out before."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from clrbench.config import Config
 from clrbench.data.load import load
 from clrbench.errors import ClrbenchError, ConfigError
 from clrbench.lock import HeldElsewhereError
-from clrbench.range_test.measure import Say, measure
+from clrbench.range_test.measure import Say, measure, ramp_config, scan_config
 from clrbench.range_test.records import Measured
-from clrbench.spec import resolve
+from clrbench.spec import RunSpec, resolve
 from clrbench.store import FAILED, Record, run_folder
+from clrbench.sweep.cells import Cell
+from clrbench.sweep.plan import pace, time_left
 from clrbench.tracking.judgement import mirror_judgement
 
 _EVERY = 1.0
 
 
+class NotMeasuredError(ConfigError):
+    """A range test that was not carried out to its end. left: its runs that are left, as far as can be known before."""
+
+    def __init__(self, config: Config, left: Sequence[Config]) -> None:
+        command = f"make range-test DATA={config.data.name} MODEL={config.model.name}"
+        super().__init__(f"bounds=range_test: not measured yet: `{command}` does it, as does the sweep itself")
+        self.left = left
+
+
 def carry_out(config: Config, say: Say) -> Measured:
-    """Carry out the ramps that are left, judge them all, and mirror that. Raises ClrbenchError where a ramp fails."""
+    """Carry out the ramps that are left, judge them all, and mirror that. Raises ClrbenchError where a ramp fails.
+
+    say: takes a line on what is left, with the time that it takes, before anything is begun.
+    """
     if config.task.is_own:
         from clrbench.tasks.bounds import measure_own
 
         return measure_own(config, say)
+    try:
+        look_up(config, say)
+    except NotMeasuredError as error:
+        cells = [_cell(resolve(left, load(left.data, left.paths))) for left in error.left]
+        say(f"range test: {time_left(cells, pace(Path(config.paths.results)))}")
     measured = measure(config, carry_out_ramp, say)
     mirror_judgement(measured, config, say)
     return measured
 
 
 def look_up(config: Config, say: Say) -> Measured:
-    """Judge ramps, where nothing may be started. Raises ConfigError where they were not carried out before."""
+    """Judge ramps, where nothing may be started. Raises NotMeasuredError where they were not carried out before."""
     if config.task.is_own:
         from clrbench.tasks.bounds import look_up_own
 
         return look_up_own(config, say)
-    return measure(config, _look_up_ramp, say)
+
+    def found(asked: Config) -> Record:
+        record = _ended(asked)
+        if record is None:
+            raise NotMeasuredError(config, _left(config, asked))
+        return record
+
+    return measure(config, found, say)
+
+
+def _left(config: Config, lacking: Config) -> list[Config]:
+    """The runs that are left, from the first that is lacking on; that a ramp may be laid anew, nobody knows before."""
+    seeds, high = config.range_test.seeds, lacking.bounds.max_lr
+    if lacking == scan_config(config):
+        return [lacking, *(ramp_config(config, seed, high) for seed in seeds)]
+    ramps = [ramp_config(config, seed, high, lacking.bounds.origin) for seed in seeds]
+    return [ramp for ramp in ramps if _ended(ramp) is None]
 
 
 def carry_out_ramp(config: Config) -> Record:
@@ -53,11 +89,16 @@ def carry_out_ramp(config: Config) -> Record:
         return record
 
 
-def _look_up_ramp(config: Config) -> Record:
+def _cell(spec: RunSpec) -> Cell:
+    """What is to be known of a run to tell its time."""
+    config, nowhere = spec.config, Record(Path())
+    task = (config.data.name, config.model.name)
+    return Cell((), nowhere, step_id=spec.step_id, iterations=spec.iterations, task=task)
+
+
+def _ended(config: Config) -> Record | None:
+    """The record of a ramp or scan that was carried out."""
     spec = resolve(config, load(config.data, config.paths))
     record = Record(run_folder(Path(config.paths.results), config.experiment, spec.name))
     result = record.result()
-    if result is None or result.status == FAILED:
-        command = f"make range-test DATA={config.data.name} MODEL={config.model.name}"
-        raise ConfigError(f"bounds=range_test: not measured yet: `{command}` does it, as does the sweep itself")
-    return record
+    return None if result is None or result.status == FAILED else record

@@ -4,7 +4,6 @@ RESULTS/runs/range_test/MODULE-DATA-DIGITS/bounds.json
 """
 
 import json
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -86,7 +85,7 @@ def _found(spec: OwnSpec, say: Say) -> tuple[Found, float]:
     seed_all(test.seeds[0], "weights")
     module = hydra.utils.instantiate(config.task.module)
     ranging = LRRangeTest(
-        high=None if math.isinf(test.high) else test.high,
+        high=None if test.finds_range else test.high,
         low=test.low,
         ramp=test.ramp,
         iterations=steps,

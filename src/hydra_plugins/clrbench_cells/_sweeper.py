@@ -56,12 +56,13 @@ class CellSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """Carry out the cells that the command line spans; the process ends with 1 if any of them failed."""
-        cells = self._cells(arguments)
+        planner = self._planner()
+        cells = planner.cells(self._combinations(arguments))
         speeds, workers = pace(Path(self._paths.results)), os.cpu_count() or 1
         if warning := seeds_warning(cells, speeds, workers):
             self._say(warning)
         if self._plan_only:
-            self._console.print(plan_table(cells, speeds, workers))
+            self._console.print(plan_table([*planner.range_tests, *cells], speeds, workers))
             return
         able = [cell for cell in cells if cell.error is None]
         is_tracked = any(cell.job is not None and cell.job.config.tracking.wandb != "disabled" for cell in able)
@@ -72,18 +73,20 @@ class CellSweeper(Sweeper):
             carrier.carry_out(able)
         self._conclude(cells, carrier.reasons)
 
-    def _cells(self, arguments: list[str]) -> list[Cell]:
+    def _combinations(self, arguments: list[str]) -> list[list[str]]:
         assert self.hydra_context is not None
-        assert self.config is not None
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         params = [f"{key}={values}" for key, values in self._params.items()]
         all_overrides = combinations(parser.parse_overrides([*params, *arguments]))
         for overrides in all_overrides:
             check_arm(overrides)
+        return all_overrides
+
+    def _planner(self) -> Planner:
+        assert self.config is not None
         find_bounds = look_up if self._plan_only else carry_out
         typed = config_dirs(self.config.hydra)
-        planner = Planner(self._compose, self._paths, self._say, self.config.experiment, find_bounds, typed, self._branch)
-        return planner.cells(all_overrides)
+        return Planner(self._compose, self._paths, self._say, self.config.experiment, find_bounds, typed, self._branch)
 
     @property
     def _conf(self) -> Path:

@@ -1,0 +1,34 @@
+"""Where a ramp ends that was laid by itself: behind its best reading, and not far behind."""
+
+from collections.abc import Callable
+
+from clrbench.range_test.anchor import place_of_best
+from clrbench.range_test.curve import Curve
+
+# A ramp whose best reading is its last, or among its first, is laid anew around it, so often at most.
+RAMPS = 3
+_EARLY, _FURTHER = 3, 4.0
+
+
+def laid(high: float, climb: Callable[[float], Curve]) -> float:
+    """The end of the last ramp that was needed, from a first guess `high`.
+
+    climb: makes the ramp from 0 to a rate, and returns what it shows.
+    """
+    for _ in range(RAMPS - 1):
+        other = _other_end(high, climb(high))
+        if other is None:
+            return high
+        high = other
+    climb(high)
+    return high
+
+
+def _other_end(high: float, curve: Curve) -> float | None:
+    """Where a better ramp ends; None where this one has its best reading well inside."""
+    best = place_of_best(curve)
+    if best is None or best[1] < _EARLY:
+        return max(high / _FURTHER**2, _FURTHER * best[0] if best else 0.0)
+    if best[1] >= best[2] - 1 and curve.diverged_at is None:
+        return high * _FURTHER
+    return None
