@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, Dataset, TensorDataset, random_split
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset, random_split
 
 SEEN: list[Any] = []  # the batches and losses of training, where a test looks
 
@@ -64,6 +64,26 @@ class Drawn(Lines):
     def _shaken(self, items: Any) -> Any:
         x, y = (torch.stack(part) for part in zip(*items, strict=True))
         return x + float(self._random.normal()), y
+
+
+class Items(IterableDataset[Any]):
+    """Items without a number of them."""
+
+    def __init__(self, items: Dataset[Any]) -> None:
+        self._items = items
+
+    def __iter__(self) -> Any:
+        return (self._items[place] for place in range(len(self._items)))  # type: ignore[arg-type]
+
+
+class StreamedVal(Lines):
+    def val_dataloader(self) -> Any:
+        return DataLoader(Items(self.val), batch_size=16)
+
+
+class Streamed(Lines):
+    def train_dataloader(self) -> Any:
+        return DataLoader(Items(self.train), batch_size=10)
 
 
 class WithoutVal(pl.LightningDataModule):

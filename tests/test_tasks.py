@@ -1,7 +1,9 @@
 """A module, data and a metric of one's own: pairing, records, resuming, identity, and mistakes."""
 
 import json
+import os
 import re
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,15 +13,18 @@ import pytest
 import torch
 from conftest import ROOT, composed
 from rich.console import Console as RichConsole
+from sweeps import IN_THIS_PROCESS, rows, run, started, wait_until
 
 from clrbench import config as forms
 from clrbench.analysis.verdicts import judge_all
 from clrbench.errors import ClrbenchError
+from clrbench.packages import Callback
 from clrbench.report.contents import gather
 from clrbench.report.figures import accuracy_drawing
 from clrbench.report.tables import summary_frame
 from clrbench.report.terminal import print_summary
 from clrbench.runs import read_runs
+from clrbench.store import records
 from clrbench.sweep.planner import Planner
 from clrbench.sweep.ramps import carry_out, look_up
 from clrbench.tasks.recorder import OwnRecorder
@@ -133,6 +138,56 @@ def test_a_killed_run_ends_with_the_numbers_of_an_undisturbed_one(
     assert columns == [(row.iteration, row.train_loss, row.metrics) for row in undisturbed.evaluations()]
     ended = torch.load(next(Path(config.paths.outputs).glob("runs/*/*/weights.pt")))
     assert all(torch.equal(ended[name], weights[name]) for name in weights)
+
+
+def test_a_run_that_is_killed_hard_ends_with_the_numbers_of_an_undisturbed_one(make_config: Make, tmp_path: Path) -> None:
+    choices = (*OWN, *METRIC, *RATES[:3], RATES[4], "iterations='100 epochs'")
+    folder = tmp_path / "killed"
+    for reached in (3, 60):
+        with started(folder, *choices, IN_THIS_PROCESS) as process:
+            wait_until(lambda: rows(folder) >= reached, "no evaluation is recorded", process)  # noqa: B023
+            os.killpg(process.pid, signal.SIGKILL)
+        assert list(folder.glob("outputs/runs/*/*/last.ckpt"))
+        assert not list(folder.glob("results/runs/*/*/result.json"))
+    assert run(folder, *choices, IN_THIS_PROCESS).returncode == 0
+    _, undisturbed = trained(make_config(*choices, folder="undisturbed"))
+    (record,) = records(folder / "results" / "runs" / "adhoc")
+    assert numbers(record) == numbers(undisturbed)
+    files = (next(tmp_path.glob(f"{name}/outputs/runs/*/*/weights.pt")) for name in ("killed", "undisturbed"))
+    weights, others = map(torch.load, files)
+    assert all(torch.equal(weights[name], others[name]) for name in others)
+
+
+def numbers(record: Any) -> list[Any]:
+    return [record.result().value, *((row.iteration, row.train_loss, row.metrics) for row in record.evaluations())]
+
+
+def test_whoever_watches_sees_iterations_however_many_optimizers_step(make_config: Make) -> None:
+    class Bar(Callback):
+        def __init__(self, reached: Callable[[], int]) -> None:
+            self.reached, self.shown = reached, []
+
+        def on_train_batch_end(self, *_: Any) -> None:
+            self.shown.append(self.reached())
+
+    class Watched(Console):
+        def progress(self, start: int, iterations: int, reached: Callable[[], int]) -> Any:
+            self.bar = Bar(reached)
+            return self.bar
+
+    console = Watched(silent=True)
+    choices = ("task.module._target_=own_tasks.Gan", "task.monitor=distance", "task.mode=min", "iterations=9")
+    result, _ = train(make_config(*OWN[:1], *OWN[2:], *RATES, *choices), console)
+    assert result.status == "finished"
+    assert console.bar.shown == list(range(1, 10))
+
+
+def test_validation_data_may_have_no_length_and_training_data_may_not(make_config: Make) -> None:
+    choices = (*OWN, *METRIC, *RATES, "iterations=7")
+    result, _ = trained(make_config(*choices, "task.data._target_=own_tasks.StreamedVal"))
+    assert result.value < 20
+    with pytest.raises(ClrbenchError, match="train_dataloader has no length, so that nobody knows what an epoch is"):
+        resolve_own(make_config(*choices, "task.data._target_=own_tasks.Streamed"))
 
 
 def test_two_optimizers_under_manual_optimization_train(make_config: Make) -> None:

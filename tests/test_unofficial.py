@@ -106,3 +106,40 @@ def test_lightning_utilities_is_asked_what_is_installed_and_answers_as_before_be
         assert imports.package_available("torch")
     assert imports.package_available("scipy")
     assert imports.RequirementCache("torchvision")
+
+
+def test_lightning_validates_where_it_is_told_to_while_it_trains() -> None:
+    import pytorch_lightning as pl
+    import torch
+    from torch.utils.data import DataLoader
+
+    points, validated = [3, 5, 11], []
+
+    class Told(pl.LightningModule):
+        def on_train_batch_start(self, *_: object) -> None:
+            unofficial.validate_after(self.trainer, next(point for point in points if point > self.global_step))
+
+        def training_step(self, batch: torch.Tensor) -> torch.Tensor:
+            self.trainer.should_stop |= self.global_step == points[-1] - 1
+            return self.net(batch).sum()
+
+        def validation_step(self, batch: torch.Tensor) -> None:
+            validated.append(self.global_step)
+
+        def configure_optimizers(self) -> torch.optim.Optimizer:
+            self.net = torch.nn.Linear(1, 1)
+            return torch.optim.SGD(self.net.parameters(), lr=0.1)
+
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_epochs=3,
+        check_val_every_n_epoch=None,
+        val_check_interval=4,
+        num_sanity_val_steps=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(Told(), DataLoader(torch.ones(4, 1)), DataLoader(torch.ones(1, 1)))
+    assert validated == points

@@ -1,6 +1,7 @@
 """The suite: `train`, as `python train.py` calls it."""
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,7 +33,7 @@ class _Timed(Console):
         super().__init__(silent=True)
         self._clock = clock
 
-    def progress(self, start: int, iterations: int) -> Ticker:
+    def progress(self, start: int, iterations: int, reached: Callable[[], int]) -> Ticker:
         return Ticker(self._clock.tick)
 
 

@@ -1,6 +1,6 @@
 """What a run says to the person who started it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +36,9 @@ class Console:
         for line in spec.warnings:
             self.say(line)
 
-    def progress(self, start: int, iterations: int) -> pl.Callback:
-        """The callback that shows how far a run is."""
-        return ProgressBar(self._rich, start, iterations)
+    def progress(self, start: int, iterations: int, reached: Callable[[], int]) -> pl.Callback:
+        """The callback that shows how far a run is: see ProgressBar."""
+        return ProgressBar(self._rich, start, iterations, reached)
 
 
 def plan_of_images(spec: RunSpec, module: nn.Module) -> list[tuple[str, str]]:
@@ -86,9 +86,13 @@ def _value(value: object) -> str:
 
 
 class ProgressBar(pl.Callback):
-    """A bar with the time left; nothing where the output is no terminal."""
+    """A bar with the time left; nothing where the output is no terminal.
 
-    def __init__(self, console: RichConsole, start: int, iterations: int) -> None:
+    reached: the iterations that are complete, which Lightning counts otherwise where there are several optimizers.
+    """
+
+    def __init__(self, console: RichConsole, start: int, iterations: int, reached: Callable[[], int]) -> None:
+        self._reached = reached
         # Behind every step it would be felt where steps are short.
         self._move = Every(1 / _MOVES_A_SECOND)
         self._bar = Progress(
@@ -116,7 +120,7 @@ class ProgressBar(pl.Callback):
     ) -> None:
         """Move the bar where it is time."""
         if self._move.take_turn():
-            self._bar.update(self._task, completed=trainer.global_step)
+            self._bar.update(self._task, completed=self._reached())
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take the bar away."""
@@ -128,14 +132,14 @@ class ProgressBar(pl.Callback):
 
 
 class ProgressNote(pl.Callback):
-    """Notes the iteration in a file, for whoever watches the run from outside."""
+    """Notes the iteration in a file, for whoever watches the run from outside. reached: see ProgressBar."""
 
-    def __init__(self, path: Path) -> None:
-        self._path, self._note = path, Every(1.0)
+    def __init__(self, path: Path, reached: Callable[[], int]) -> None:
+        self._path, self._note, self._reached = path, Every(1.0), reached
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
         """Write it about once a second; a reader who meets half a number loses nothing by it."""
         if self._note.take_turn():
-            self._path.write_text(str(trainer.global_step))
+            self._path.write_text(str(self._reached()))

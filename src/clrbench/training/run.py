@@ -160,7 +160,11 @@ def set_threads(spec: Spec) -> None:
 def _fit(run: RunFolders, lock: RunLock, task: Task, module: Any, start: int, mirror: Mirror, console: Console) -> Result:
     on_evaluation = partial(_on_evaluation, run, lock, mirror)
     recorder = task.recorder(module, on_evaluation, run.checkpoint)
-    progress = [console.progress(start, run.spec.iterations), ProgressNote(run.progress)]
+
+    def reached() -> int:
+        return int(recorder.iteration)
+
+    progress = [console.progress(start, run.spec.iterations, reached), ProgressNote(run.progress, reached)]
     try:
         with quiet():
             task.fit(module, recorder, run.checkpoint if start else None, progress)
