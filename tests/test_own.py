@@ -18,6 +18,12 @@ PAGE = (ROOT / "docs" / "own.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"`(mine/[\w./]+)`:\n\n```\w+\n(.*?)```", PAGE, re.DOTALL))
 COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()]
 
+# The modules of the page, each with its data.
+TASKS = {
+    **{"CharLM": "Corpus", "Curve": "Sine", "Tagger": "Tagged", "FineTuned": "Digits", "Autoencoder": "Pictures"},
+    "Gan": "Ring",
+}
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -47,11 +53,17 @@ def test_every_command_of_the_page_runs_as_it_is_written(folder: Path) -> None:
         run(command, folder)
     records = [json.loads(path.read_text()) for path in sorted(folder.glob("results/runs/adhoc/*/result.json"))]
     assert {record["status"] for record in records} == {"finished"}
-    assert {record["data"] for record in records} == {"stripes", "datamodule", "digits", "Corpus", "Sine"}
-    assert {record["model"] for record in records} == {"small_cnn", "perceptron", "CharLM", "Curve"}
+    assert {record["data"] for record in records} == {"stripes", "datamodule", "digits", *TASKS.values()}
+    assert {record["model"] for record in records} == {"small_cnn", "perceptron", *TASKS}
     assert sorted((record["policy"], record["seed"]) for record in records if record["data"] == "digits") == [
         (policy, seed) for policy in ("halving", "triangular2") for seed in range(1, 6)
     ]
+
+
+@pytest.mark.parametrize("module", TASKS)
+def test_a_task_of_the_page_takes_less_than_forty_lines(module: str) -> None:
+    (text,) = (text for text in FILES.values() if f"class {module}(" in text)
+    assert len([line for line in text.splitlines() if line]) < 40
 
 
 def test_the_policy_of_the_page_descends_from_half_the_rate_each_time() -> None:
