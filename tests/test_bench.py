@@ -25,6 +25,7 @@ TINY = Sizes(
     repetitions=1,
     step_block=1,
     loop_block=20,
+    task_steps=20,
     callback_steps=20,
     evaluated_images=50,
     stored_runs=(20,),
@@ -35,7 +36,7 @@ TINY = Sizes(
     swept_iterations=40,
     long_sweep=4,
 )
-DIFFERENCES = ("loop, overhead", "loop, tracker", "CyclicLR's own cost")
+DIFFERENCES = ("loop, overhead", "loop, tracker", "transformer, task over Trainer.fit", "CyclicLR's own cost")
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +105,9 @@ def test_every_figure_is_measured(figures):
         "loop, full path without tracker",
         "loop, overhead",
         "loop, tracker",
+        "transformer, Trainer.fit",
+        "transformer, task",
+        "transformer, task over Trainer.fit",
         "optimizer without CyclicLR",
         "optimizer with CyclicLR",
         "CyclicLR's own cost",

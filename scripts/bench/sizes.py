@@ -16,6 +16,7 @@ class Sizes:
     step_block: int = 10  # steps of cifar10_full
     loop_block: int = 2000  # steps of the linear model; W&B has begun before the first block ends
     callback_steps: int = 2000
+    task_steps: int = 400  # of a small transformer
     evaluated_images: int = 10_000
     stored_runs: tuple[int, ...] = (200, 2000)  # multiples of the arms that bench/store.py has
     short_iterations: int = 1280  # of digits, two seconds; 32 evaluations

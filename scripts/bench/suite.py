@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from bench import callback, evaluation, loop, start, step, store, sweep
+from bench import callback, evaluation, loop, start, step, store, sweep, task
 from bench.figure import Figure
 from bench.sizes import Sizes
 
@@ -11,7 +11,7 @@ from bench.sizes import Sizes
 def measure(conf: Path, sizes: Sizes) -> list[Figure]:
     """The figures, in the order of the table. `conf` is the folder of configurations."""
     figures: list[Figure] = []
-    for part in (step, loop, callback, evaluation, start, sweep, store):
+    for part in (step, loop, task, callback, evaluation, start, sweep, store):
         with tempfile.TemporaryDirectory() as folder:
             figures += part.measure(conf, Path(folder), sizes)
     return figures
