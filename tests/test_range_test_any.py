@@ -239,7 +239,7 @@ def test_a_loss_that_is_no_number_at_the_start_is_told_as_such() -> None:
 
     bounds = LRRangeTest(**QUICK).run(Nan(), *loaders()).bounds  # type: ignore[arg-type]
     assert bounds.verdict == NONE
-    assert "look at the data and at the loss" in bounds.reasons[0]
+    assert "check the data and the loss" in bounds.reasons[0]
 
 
 def test_epochs_are_a_length_and_fractions_an_accuracy() -> None:
