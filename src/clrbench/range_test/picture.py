@@ -98,4 +98,3 @@ def _draw_losses(axes: Axes, curves: Sequence[Curve]) -> None:
     finite: Values = np.concatenate([curve.losses[np.isfinite(curve.losses)] for curve in known])
     highest = min(float(finite.max()), _SHOWN_LOSS * float(np.median(finite)))
     beside.set_ylim(min(0.0, float(finite.min())), 1.05 * highest or 1.0)
-    axes.plot([], [], color=_LOSS, linewidth=0.8, label="loss")

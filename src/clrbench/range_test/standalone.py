@@ -17,7 +17,7 @@ from clrbench.range_test.curve import Curve
 from clrbench.range_test.judge import FIRST, RULES, Bounds, judge
 from clrbench.range_test.laying import laid
 from clrbench.range_test.ramping import Policy, Ramp, climb
-from clrbench.range_test.score import Evaluate, Metric, accuracy_on
+from clrbench.range_test.score import Accuracy, Evaluate, Metric
 from clrbench.schedules import named
 from clrbench.settings import EPOCHS
 
@@ -192,12 +192,17 @@ class _Climbing:
 
     def __init__(self, test: LRRangeTest, module: Any, train: Any, validation: Any, score: Evaluate | Metric | None) -> None:
         self.steps, self.classes = 0, 2
-        self.told: list[str] = []
+        self._groups: list[str] = []
         self._test, self._module, self._loaders = test, module, (train, validation)
         self._length = test.length(train)
         self._score = score or _accuracy(train, validation)
         self.is_metric = isinstance(self._score, Metric)
         self._started, self._done = time.monotonic(), 0
+
+    @property
+    def told(self) -> list[str]:
+        """What is to be known of the module and its data."""
+        return [*self._groups, *(self._score.imbalance if isinstance(self._score, Accuracy) else [])]
 
     def found(self, bounds: Bounds, curves: Sequence[Curve]) -> Found:
         """What came of all of them."""
@@ -208,9 +213,9 @@ class _Climbing:
         schedule = self._test._schedule(low, high, self._length, form)
         ramp = self._climb(schedule, self._length, self._score, seed)
         self.classes = max(self.classes, ramp.classes)
-        if len({round(share, 12) for share in ramp.groups}) > 1 and not self.told:
+        if len({round(share, 12) for share in ramp.groups}) > 1:
             shares = ", ".join(f"{share:g}" for share in ramp.groups)
-            self.told.append(f"Parameter groups keep their ratios ({shares}): the rates are of the group with 1.")
+            self._groups = [f"Parameter groups keep their ratios ({shares}): the rates are of the group with 1."]
         return ramp.curve
 
     def scanned(self) -> tuple[float | None, list[str]]:
@@ -266,7 +271,7 @@ def _accuracy(train: Any, validation: Any) -> Evaluate:
         raise ValueError("a datamodule is scored by the module's own validation_step: pass monitor=, as in monitor='val_loss'")
     if validation is None:
         raise ValueError("there is no val_loader: give one, or pass evaluate=")
-    return accuracy_on(validation)
+    return Accuracy(validation)
 
 
 def iter_is_itself(batches: Any) -> bool:
