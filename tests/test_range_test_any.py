@@ -239,7 +239,21 @@ def test_a_loss_that_is_no_number_at_the_start_is_told_as_such() -> None:
 
     bounds = LRRangeTest(**QUICK).run(Nan(), *loaders()).bounds  # type: ignore[arg-type]
     assert bounds.verdict == NONE
-    assert "look at the data and at the loss" in bounds.reasons[0]
+    assert "check the data and the loss" in bounds.reasons[0]
+
+
+@pytest.mark.parametrize(("share", "is_told"), [(0.9, True), (0.5, False)])
+def test_a_class_that_is_far_larger_than_others_is_told_with_its_share(share: float, is_told: bool) -> None:
+    labels = (torch.rand(320, generator=torch.Generator().manual_seed(1)) > share).long()
+    labels[240:] = (torch.arange(80) >= 80 * share).long()
+    reasons = " ".join(LRRangeTest(**QUICK, high=0.1).run(Net(2), *loaders(labels)).bounds.reasons)  # type: ignore[arg-type]
+    assert ("The largest class has 90% of the validation labels (of equal ones: 50%)" in reasons) == is_told
+
+
+@pytest.mark.parametrize(("scale", "is_told"), [(1.0, False), (1e4, True)])
+def test_a_loss_of_thousands_is_told(scale: float, is_told: bool) -> None:
+    _, told = scan.end_of_ramp(np.geomspace(1e-7, 100, 180).tolist(), [scale] * 180)
+    assert ("The loss starts at 1e+04" in told[0]) == is_told
 
 
 def test_epochs_are_a_length_and_fractions_an_accuracy() -> None:

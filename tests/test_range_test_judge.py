@@ -1,18 +1,24 @@
 """Bounds from curves whose answer is known: the paper's own, made-up ones of every kind, and generated ones."""
 
 import math
+import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from clrbench.range_test.advice import FOUND, LENGTH, SEEDS
+from clrbench.range_test.anchor import RULE, anchored
 from clrbench.range_test.curve import Curve
 from clrbench.range_test.judge import CLEAR, NONE, RULES, WEAK, Bounds, judge
+from clrbench.range_test.laying import laid
 from clrbench.range_test.picture import draw
 
 Values = NDArray[np.float64]
@@ -237,13 +243,12 @@ def test_a_curve_that_never_learns_is_refused(noise: float, count: int, seed: in
     rng = np.random.default_rng(seed)
     bounds = judge([curve(RATES, 10 + noise * rng.standard_normal(len(RATES))) for _ in range(count)], 10)
     assert bounds.verdict == NONE
-    assert "aise `high`" in said(bounds) or "`seeds`" in said(bounds)
+    assert FOUND in said(bounds) or "The noise hides it" in said(bounds)
 
 
-def test_a_flat_curve_is_told_to_go_higher() -> None:
+def test_a_flat_curve_is_told_to_have_its_range_found() -> None:
     assert said(judge([curve(RATES, np.full(32, 10.0))], 10)) == (
-        "Accuracy never rises: it stays near 10% (guessing: 10%). "
-        "Raise `high`, 1, by a factor of ten, train for more epochs, or check the data."
+        f"Accuracy never rises: it stays near 10% (guessing: 10%). Training does not break up to 1: {FOUND}, or check the data."
     )
 
 
@@ -271,7 +276,7 @@ def test_where_the_start_of_the_rise_is_not_seen_the_best_point_gives_weak_bound
     bounds = judge(seeds(count, noise, seed, rates=ramp(start, 6 * MAX, 20), form="line"), 10)
     assert (bounds.verdict, bounds.rule) == (WEAK, "third")
     assert "where it starts is not seen" in said(bounds)
-    assert "take an exponential ramp from a far lower `low`" in said(bounds)
+    assert f"for the first, {FOUND}" in said(bounds)
     # It is level from MAX up to four times that, where it begins to fall.
     assert MAX / 1.5 < (bounds.max_lr or 0) < 6 * MAX
     assert bounds.max_lr == pytest.approx(3 * (bounds.base_lr or 0))
@@ -281,7 +286,7 @@ def test_of_a_curve_that_never_breaks_max_is_doubtful() -> None:
     rising = judge(seeds(3, form="line", most=20), 10)
     assert rising.verdict == WEAK
     assert rising.max_lr == pytest.approx(1)
-    assert "max_lr is a lower limit; raise `high`" in said(rising)
+    assert f"max_lr is a lower limit: {FOUND}" in said(rising)
     level = judge(seeds(3, breaks=1000), 10)
     assert level.verdict == WEAK
     assert factor(level.max_lr, MAX) < 2
@@ -298,23 +303,30 @@ def test_a_curve_that_breaks_while_it_rises_has_its_max_below_the_break() -> Non
         assert 0.04 < (bounds.max_lr or 0) < 0.1
 
 
+def test_the_last_reading_alone_shows_a_break_where_it_has_lost_half_of_the_rise() -> None:
+    level = [10, 10, 11, 13, 20, 35, 55, 74, 85, 90, 91, 91, 92, 92, 92, 91, 91, 90, 89]
+    ends = {end: said(judge([curve(np.geomspace(1e-3, 1, 20), np.array([*level, end]))], 10)) for end in (45, 80)}
+    assert "breaks after 0.7" in ends[45]
+    assert "does not break" in ends[80]
+
+
 def test_max_lies_below_where_accuracy_gets_ragged() -> None:
     whole = made(form="line", most=1)
     ragged = np.where((RATES > 0.1) & (np.arange(32) % 2 == 0), whole.accuracies - 15, whole.accuracies)
     assert 0.03 < (judge([curve(RATES, ragged)], 10).max_lr or 0) < 0.13
 
 
-def test_a_curve_that_breaks_by_its_second_reading_is_told_to_end_lower() -> None:
+def test_a_curve_that_breaks_by_its_second_reading_is_told_to_have_its_range_found() -> None:
     bounds = judge([curve(RATES, np.where(np.arange(32) < 2, [20, 50, *[0] * 30], 10))], 10)
     assert bounds.verdict == NONE
-    assert "Lower `high`" in said(bounds)
+    assert FOUND in said(bounds)
 
 
-def test_training_that_diverges_at_once_is_told_to_end_lower() -> None:
+def test_training_that_diverges_at_once_is_told_to_have_its_range_found() -> None:
     bounds = judge([curve(RATES[:2], np.full(2, 10.0), diverged_at=2e-4)] * 3, 10)
     assert bounds.verdict == NONE
     assert "Training diverged at 0.0002 after 2 readings" in said(bounds)
-    assert "Lower `high`" in said(bounds)
+    assert FOUND in said(bounds)
 
 
 def test_the_seed_that_diverges_first_limits_max() -> None:
@@ -339,6 +351,64 @@ def test_a_rise_from_the_share_of_the_largest_class_is_doubtful_and_found() -> N
     assert bounds.verdict == WEAK
     assert "Before it rises accuracy is 60% already" in said(bounds)
     assert factor(bounds.base_lr, BASE) < 2
+
+
+# Where advice leads
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What a user tries. ends: None to have the range found."""
+
+    ends: tuple[float, float] | None
+    seeds: int = 3
+    points: int = 20
+
+    def answer(self, rule: str, truth: Callable[[Values, int], Curve]) -> Bounds:
+        def ramps(low: float, high: float) -> list[Curve]:
+            rates = np.linspace(low, high, self.points + 1)[1:]
+            return [truth(rates, number) for number in range(self.seeds)]
+
+        curves = ramps(0, laid(1.0, lambda high: ramps(0, high)[0])) if self.ends is None else ramps(*self.ends)
+        is_given = self.ends is not None
+        return anchored(curves, is_given=is_given) if rule == RULE else judge(curves, 10, rule, is_given)
+
+    def following(self, bounds: Bounds) -> "Tried":
+        """After all that the answer advises."""
+        return Tried(
+            None if FOUND in said(bounds) else self.ends,
+            max(12, self.seeds) if SEEDS in said(bounds) else self.seeds,
+            max(60, self.points) if LENGTH in said(bounds) else self.points,
+        )
+
+
+@given(
+    rule=st.sampled_from([RULE, *RULES]),
+    most=st.floats(1e-5, 10),
+    low=st.sampled_from([0, 1e-3, 0.3]),
+    high=st.floats(1e-6, 1e3),
+    height=st.sampled_from([0.0, 1.0, 8.0, 50.0]),
+    start=st.sampled_from([10.0, 60.0]),
+    noise=st.sampled_from([0.0, 0.5, 8.0]),
+    seed=st.integers(0, 999),
+)
+@settings(max_examples=60, deadline=None, derandomize=True, phases=[Phase.generate])
+def test_whoever_follows_the_advice_comes_to_an_end_in_three_steps(
+    rule: str, most: float, low: float, high: float, height: float, start: float, noise: float, seed: int
+) -> None:
+    def truth(rates: Values, number: int) -> Curve:
+        whole = made(rates, most / 10, most, noise=noise, seed=seed + 1000 * number)
+        level = np.clip(start + (whole.accuracies - 10) * height / 50, 0, 100)
+        is_broken = rates > 20 * most
+        return curve(rates[~is_broken], level[~is_broken], rates[is_broken][0] if is_broken.any() else None)
+
+    tried = [Tried((low * high, high))]
+    for _ in range(4):
+        bounds = tried[-1].answer(rule, truth)
+        asides = re.findall("`[^`]*`", re.sub("|".join(map(re.escape, (FOUND, SEEDS, LENGTH))), "", said(bounds)))
+        assert asides == []
+        tried.append(tried[-1].following(bounds))
+    assert tried[3] == tried[4]
 
 
 # The loss
@@ -392,3 +462,24 @@ def test_a_run_that_diverged_is_drawn_to_where_it_did(tmp_path: Path) -> None:
     curves = [curve(RATES[:20], made().accuracies[:20], diverged_at=float(RATES[20]))]
     draw(curves, judge(curves, 10), "diverged", tmp_path / "diverged.svg")
     assert (tmp_path / "diverged.svg").stat().st_size > 5000
+
+
+@pytest.mark.parametrize("span", [(0.02, 0.4), (0.001, 0.01), (1e-6, 10.0)])
+def test_the_picture_shows_readings_chance_loss_best_point_and_four_rates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, span: tuple[float, float]
+) -> None:
+    drawn: list[Figure] = []
+    save = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *given, **how: (drawn.append(figure), save(figure, *given, **how)))
+    rates = np.geomspace(*span, 20)
+    rise = height(rates, 2 * span[0], span[1] / 3, "line")
+    curves = [Curve(rates, 10 + 50 * rise, 2.3 - rise)]
+    draw(curves, anchored(curves), "made up", tmp_path / "picture.svg", classes=10)
+    axes, beside = drawn[0].axes
+    named = [str(line.get_label()) for line in axes.lines]
+    assert {"best point of a ramp", "guessing 10%"} <= set(named)
+    assert axes.lines[0].get_marker() == "."
+    assert [str(line.get_label()) for line in beside.lines] == [beside.get_ylabel()] == ["loss"]
+    assert beside.lines[0].get_ydata() == pytest.approx(2.3 - rise)
+    low, high = axes.get_xlim()
+    assert sum(low <= at <= high for at in axes.get_xticks()) >= 4

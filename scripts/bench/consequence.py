@@ -185,15 +185,36 @@ def spread(record: Mapping[str, Any]) -> pl.DataFrame:
     return pl.DataFrame(rows)
 
 
+def cost(known: Mapping[str, Kind]) -> pl.DataFrame:
+    """A row a problem: processor seconds and steps of our range test with three ramps and with one, and of torch-lr-finder."""
+    rows = []
+    for problem, kind in track(known.items(), "measuring", transient=True):
+        row: dict[str, Any] = {"problem": problem}
+        for ramps in (3, 1):
+            test, started = LRRangeTest(seeds=range(ramps)), time.process_time()
+            found = test.run(kind.module(0), kind.loader(0), DataLoader(kind.sets[1], 500), monitor="val_loss")
+            seconds = round(time.process_time() - started, 2)
+            row |= {f"{ramps} ramps, s": seconds, f"{ramps} ramps, steps": found.steps}
+        started = time.process_time()
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            torch_lr_finders(kind, 0)
+        rows.append({**row, "torch-lr-finder, s": round(time.process_time() - started, 2)})
+    return pl.DataFrame(rows)
+
+
 def main() -> None:
     """Write the record, problem by problem, and print both tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=ROOT / "data", help="where fashion_mnist.npz and cifar10.npz lie (data)")
     parser.add_argument("--to", type=Path, default=ROOT / "outputs" / "bench", help="where the record goes (outputs/bench)")
     parser.add_argument("--problems", type=int, nargs="*", help="their numbers, from 0 (all)")
+    parser.add_argument("--cost", action="store_true", help="print what finding takes, and write nothing")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     known = kinds(ROOT, arguments.data)
+    if arguments.cost:
+        print(to_markdown(cost(known)))
+        return
     chosen = [list(known)[number] for number in arguments.problems] if arguments.problems else list(known)
     written = arguments.to / "consequence.json"
     record: dict[str, Any] = json.loads(written.read_text(encoding="utf-8"))["problems"] if written.exists() else {}

@@ -190,7 +190,7 @@ def measure_bounds(composed: DictConfig) -> None:
     except (ClrbenchError, OSError) as error:
         _stop(" ".join(str(error).split()))  # Hydra would print a line of its own about it
     picture = Path(composed.paths.outputs) / "report" / f"{measured.file_name}.svg"
-    draw(measured.curves, measured.bounds, ", ".join(measured.subject), picture)
+    draw(measured.curves, measured.bounds, ", ".join(measured.subject), picture, measured.classes)
     console = Console(highlight=False, soft_wrap=True)
     typed = [*HydraConfig.get().overrides.task, "bounds=range_test"]
     print_bounds(console, measured.bounds, f"{program()} {shlex.join(typed)}")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from clrbench.range_test.advice import LENGTH, more_seeds, range_found, sentence
 from clrbench.range_test.curve import Curve, Values
 from clrbench.range_test.judge import CLEAR, NONE, WEAK, Bounds
 from clrbench.range_test.smooth import noise
@@ -31,26 +32,27 @@ def place_of_best(curve: Curve) -> tuple[float, int, int] | None:
     return float(rates[place]), place, len(rates)
 
 
-def anchored(curves: Sequence[Curve], told: Sequence[str] = ()) -> Bounds:
+def anchored(curves: Sequence[Curve], told: Sequence[str] = (), is_given: bool = False) -> Bounds:
     """max_lr at half of the rate at which the ramps did best; base_lr a quarter of that.
 
-    curves: one a seed. told: what was found before, for the reasons. The interval is Student's t over the seeds, with half
-    the way to the neighbouring readings and a factor of 1.5, by which another length or end of the ramp moves the best rate.
+    curves: one a seed. told: what was found before, for the reasons. is_given: whether the user chose the range. The interval
+    is Student's t over the seeds, with half the way to the neighbouring readings and a factor of 1.5, by which another length
+    or end of the ramp moves the best rate.
     """
     found = [best for best in map(place_of_best, curves) if best is not None]
     if not found or len(found) < len(curves):
-        broken = f"Training broke before {_WINDOW} readings in {len(curves) - len(found)} of {len(curves)} ramps."
-        return refused([*told, broken, "Take more `iterations`, or check the data and the loss."])
-    flat = sum(not _rises(curve, place) for curve, (_, place, _) in zip(curves, found, strict=True))
+        broken = f"Training broke before {_WINDOW} readings in {len(curves) - len(found)} of {len(curves)} ramps"
+        return refused([*told, sentence(broken, range_found(is_given), "check the data and the loss")])
+    flat = sum(not rises(curve, place) for curve, (_, place, _) in zip(curves, found, strict=True))
     if 2 * flat > len(curves):
-        return refused([*told, _flat(curves[0])])
+        return refused([*told, _flat(curves[0], is_given)])
     logs = [math.log(rate) for rate, _, _ in found]
     best = float(np.mean(logs))
     spacing = float(np.median([math.log1p(1 / (place + 1)) for _, place, _ in found])) / 2
     low, high = by_t(logs)
     low, high = min(low, *logs) - spacing - math.log(FORM), max(high, *logs) + spacing + math.log(FORM)
     max_lr, ends = _SHARE * math.exp(best), (_SHARE * math.exp(low), _SHARE * math.exp(high))
-    doubts = list(_doubts(curves, found, ends, flat))
+    doubts = list(_doubts(curves, found, ends, flat, is_given))
     name = curves[0].monitor or ("loss" if np.isfinite(curves[0].losses).any() else "accuracy")
     facts = [
         f"The {name} is best at {math.exp(best):.2g}: max_lr is half of that, base_lr a quarter of max_lr.",
@@ -81,29 +83,28 @@ def _usable(curve: Curve) -> tuple[Values, Values]:
     return curve.rates[usable], scores[usable]
 
 
-def _rises(curve: Curve, place: int) -> bool:
+def rises(curve: Curve, place: int) -> bool:
     """Whether the best reading stands out of the noise of those before it."""
     rates, scores = _usable(curve)
     gain = float(np.median(scores[max(0, place - 1) : place + 2]) - scores[0])
     return gain > _NOISE * noise(np.log(rates[: place + 1]), scores[: place + 1]) / math.sqrt(_WINDOW) and gain > 0
 
 
-def _flat(curve: Curve) -> str:
+def _flat(curve: Curve, is_given: bool) -> str:
     first = _usable(curve)[1][0]
-    return (
-        f"The score hardly improves from where it starts ({abs(first):.3g}): if the module is trained already, give it fresh "
-        "weights, else give the ramp more `iterations`."
-    )
+    fact = f"The score hardly improves from where it starts ({abs(first):.3g})"
+    return sentence(fact, "give a module that is trained already fresh weights", range_found(is_given) or LENGTH)
 
 
 def _doubts(
-    curves: Sequence[Curve], found: Sequence[tuple[float, int, int]], ends: tuple[float, float], flat: int
+    curves: Sequence[Curve], found: Sequence[tuple[float, int, int]], ends: tuple[float, float], flat: int, is_given: bool
 ) -> list[str]:
     doubts = []
     if any(place >= number - 1 and curve.diverged_at is None for curve, (_, place, number) in zip(curves, found, strict=True)):
-        doubts.append("A ramp is best at its end: max_lr may be a lower limit; take more `iterations`.")
+        doubts.append(sentence("A ramp is best at its end; max_lr may be a lower limit", range_found(is_given)))
     if ends[1] / ends[0] > _NARROW * FORM:
-        doubts.append(f"The interval of max_lr spans a factor of {ends[1] / ends[0]:.0f}: take more `seeds`.")
+        fact = f"The interval of max_lr spans a factor of {ends[1] / ends[0]:.0f}"
+        doubts.append(sentence(fact, more_seeds(len(curves))))
     if flat:
-        doubts.append(f"In {flat} of {len(curves)} ramps the score hardly improves: take more `iterations`.")
+        doubts.append(sentence(f"In {flat} of {len(curves)} ramps the score hardly improves", LENGTH))
     return doubts

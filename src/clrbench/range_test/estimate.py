@@ -11,8 +11,9 @@ from clrbench.range_test.smooth import despiked, noise, smoothed
 
 # A rise or fall must stand out of the noise of one reading by so much, and a rise must be of so many points in percent.
 RISE_TO_NOISE, FALL_TO_NOISE, LEAST_RISE = 5.0, 4.0, 2.0
-# A fall begins above a quarter of the rise, is at least a tenth of it, and is seen in two of four readings.
-_RISEN, _FALL, _SEEN, _OF = 0.25, 0.1, 2, 4
+# A fall begins above a quarter of the rise, is at least a tenth of it, and is seen in two of four readings; the last reading,
+# which has none after it, must have lost half of the rise.
+_RISEN, _FALL, _SEEN, _OF, _LAST = 0.25, 0.1, 2, 4, 0.5
 # A plateau has as many readings over a factor of two in rate, and keeps to its median by so much of the curve's range.
 _LEAST_PLATEAU, _PLATEAU_SPAN, _LEVEL = 3, np.log(2), 0.05
 
@@ -71,6 +72,8 @@ def shape_of(curve: Readings, chance: float) -> Shape:
     highest = float(level.max()) - floor
     fallen = y - floor < height - max(FALL_TO_NOISE * scatter, _FALL * highest)
     last = _last_before_a_fall(fallen & (height >= _RISEN * highest))
+    if last is None and y[-1] - floor < height[-1] - _LAST * highest:
+        last = len(x) - 2
     if last is None and curve.diverged:
         last = len(x) - 1
     best = int(np.argmax(level if last is None else level[: last + 1]))

@@ -55,32 +55,32 @@ _CHOICES = {FIRST: _as_seen, SECOND: _divided_by(3), "quarter": _divided_by(4)}
 RULES = tuple(_CHOICES)
 
 
-def judge(curves: Sequence[Curve], classes: int, rule: str = FIRST) -> Bounds:
+def judge(curves: Sequence[Curve], classes: int, rule: str = FIRST, is_given: bool = True) -> Bounds:
     """The bounds that range tests with one or several seeds show (section 3.3).
 
     curves: one a seed. classes: how many, so that 1/classes is the accuracy of guessing. rule: `rise_and_slow`, or max at the
     best point and base a `third` or a `quarter` of it; the third is taken, with the verdict `weak`, also where the first rule
-    finds nothing on a curve that rises to a best point. Equal curves give equal bounds. Raises ValueError for a rule that
-    does not exist.
+    finds nothing on a curve that rises to a best point. is_given: whether the user chose the range, for the advice. Equal
+    curves give equal bounds. Raises ValueError for a rule that does not exist.
     """
     if rule not in RULES:
         raise ValueError(f"rule={rule} is unknown: choose one of {', '.join(RULES)}")
     seeds = [readings(curve) for curve in curves]
     together = mean(seeds)
-    if missing := reasons.unreadable(together, curves):
+    if missing := reasons.unreadable(together, curves, is_given):
         return _refused(missing, rule)
-    finding = _look(together, seeds, classes, rule)
+    finding = _look(together, seeds, classes, rule, is_given)
     undecided = reasons.undecided(finding) if finding else []
     if undecided:
-        rule, finding = SECOND, _look(together, seeds, classes, SECOND)
+        rule, finding = SECOND, _look(together, seeds, classes, SECOND, is_given)
     if finding is None:
-        return _refused(reasons.shapeless(together, classes), rule)
+        return _refused(reasons.shapeless(together, classes, len(seeds), is_given), rule)
     if refusals := reasons.refusals(finding):
         return _refused([*undecided, *refusals], rule)
     return _bounds(finding, undecided, rule)
 
 
-def _look(together: Readings, seeds: Sequence[Readings], classes: int, rule: str) -> reasons.Finding | None:
+def _look(together: Readings, seeds: Sequence[Readings], classes: int, rule: str, is_given: bool) -> reasons.Finding | None:
     """What a rule sees in the mean curve and in each seed; None where the mean shows no rise."""
 
     def find(curve: Readings) -> Estimate | None:
@@ -91,7 +91,8 @@ def _look(together: Readings, seeds: Sequence[Readings], classes: int, rule: str
     if found is None:
         return None
     alone = [one for one in map(find, seeds) if one is not None]
-    return reasons.Finding(together, classes, found, intervals(together, found, alone, find), len(seeds), len(alone))
+    spans = intervals(together, found, alone, find)
+    return reasons.Finding(together, classes, found, spans, len(seeds), len(alone), is_given)
 
 
 def _bounds(finding: reasons.Finding, undecided: Sequence[str], rule: str) -> Bounds:

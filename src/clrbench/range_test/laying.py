@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from clrbench.range_test.anchor import place_of_best
+from clrbench.range_test.anchor import place_of_best, rises
 from clrbench.range_test.curve import Curve
 
 # A ramp whose best reading is its last, or among its first, is laid anew around it, so often at most.
@@ -27,8 +27,11 @@ def laid(high: float, climb: Callable[[float], Curve]) -> float:
 def _other_end(high: float, curve: Curve) -> float | None:
     """Where a better ramp ends; None where this one has its best reading well inside."""
     best = place_of_best(curve)
-    if best is None or best[1] < _EARLY:
-        return max(high / _FURTHER**2, _FURTHER * best[0] if best else 0.0)
-    if best[1] >= best[2] - 1 and curve.diverged_at is None:
+    if best is None or not rises(curve, best[1]):
+        return high / _FURTHER**2  # training was broken from the first reading on
+    rate, place, readings = best
+    if place < _EARLY:
+        return max(high / _FURTHER**2, _FURTHER * rate)
+    if place >= readings - 1 and curve.diverged_at is None:
         return high * _FURTHER
     return None

@@ -63,7 +63,11 @@ def measure(config: Config, carry: Carry, say: Say) -> Measured:
         return run
 
     if not test.finds_range:
-        return judged([made(ramp_config(config, seed, float(test.high))) for seed in test.seeds], test.rule or FIRST)
+        assumed = (
+            f"Assumed: the range {test.low:g} to {test.high:g}, {test.ramp}: another range or length may give other bounds."
+        )
+        ramps = [made(ramp_config(config, seed, float(test.high))) for seed in test.seeds]
+        return judged(ramps, test.rule or FIRST, [assumed])
     scanned = made(scan_config(config))
     laid_by = f"{LAID_BY}{scanned.result.name}"
     return around_scan(

@@ -37,18 +37,26 @@ class Measured:
         return [str(config[choice]["name"]) for choice in ("data", "model", "optimizer")]
 
     @property
+    def classes(self) -> int:
+        """How many classes the images have."""
+        return int(self.runs[0].config["images"]["classes"])
+
+    @property
     def file_name(self) -> str:
         """Tells the picture of this range test from those with other settings."""
         settings = digits([sorted(run.result.name for run in self.runs), self.bounds.rule])
         return "-".join([RANGE_TEST, *self.subject, settings])
 
 
-def judged(runs: Sequence[Run], rule: str, told: Sequence[str] = ()) -> Measured:
-    """The bounds that ramps show, by `best` or a rule of `judge`. told: what was seen before, for the reasons."""
+def judged(runs: Sequence[Run], rule: str, told: Sequence[str] = (), is_given: bool = True) -> Measured:
+    """The bounds that ramps show, by `best` or a rule of `judge`. told: what was seen before, for the reasons.
+
+    is_given: whether the user chose the range.
+    """
     curves = [curve_of(run) for run in runs]
     if rule == anchor.RULE:
-        return Measured(runs, anchor.anchored(curves, told))
-    bounds = judge(curves, runs[0].config["images"]["classes"], rule)
+        return Measured(runs, anchor.anchored(curves, told, is_given))
+    bounds = judge(curves, runs[0].config["images"]["classes"], rule, is_given)
     return Measured(runs, replace(bounds, reasons=(*bounds.reasons, *told)))
 
 
@@ -59,7 +67,7 @@ def around_scan(scanned: Run, climb: Callable[[float, int], Run], seeds: Sequenc
         return Measured([scanned], anchor.refused(told))
     high = laid(rounded(high), lambda end: curve_of(climb(rounded(end), seeds[0])))
     runs = [climb(rounded(high), seed) for seed in seeds]
-    return judged(runs, rule, [*told, f"The ramp ends at {high:.2g}."])
+    return judged(runs, rule, [*told, f"The ramp ends at {high:.2g}."], is_given=False)
 
 
 def range_tests(arms: Mapping[str, Sequence[Run]], rule: str) -> dict[str, Measured]:

@@ -12,6 +12,8 @@ LOW, HIGH, STEPS = 1e-7, 100.0, 180
 _KEPT, _FIRST, _TO_NOISE = 0.8, 15, 5.0
 # Where nothing breaks, a ramp goes on from the lowest loss by this factor.
 _BEYOND = 4.0
+_LARGE_LOSS = 1000.0
+_LARGE = "The loss starts at {:.2g}: under SGD, it trains at tiny rates alone; scale the targets, or the loss, to about 1."
 
 
 def end_of_ramp(rates: Sequence[float], losses: Sequence[float]) -> tuple[float | None, list[str]]:
@@ -21,13 +23,14 @@ def end_of_ramp(rates: Sequence[float], losses: Sequence[float]) -> tuple[float 
     """
     if not losses or not math.isfinite(losses[0]):
         return None, [f"The loss is no number at the rate {LOW:g}, before anything is learned: check the data and the loss."]
+    told = [_LARGE.format(losses[0])] if abs(losses[0]) > _LARGE_LOSS else []
     ends = next((count for count in range(1, len(losses) + 1) if has_broken(losses[:count])), len(losses))
     rates, losses = rates[:ends], losses[:ends]
     high = breaks_at(rates, losses)
     if high is None:
         lowest = rates[int(np.argmin(losses))]
-        return _BEYOND * lowest, [f"The scan does not break up to {rates[-1]:.2g}; its loss is lowest at {lowest:.2g}."]
-    return high, [f"In a scan of {len(rates)} steps training breaks after {high:.2g}."]
+        return _BEYOND * lowest, [*told, f"The scan does not break up to {rates[-1]:.2g}; its loss is lowest at {lowest:.2g}."]
+    return high, [*told, f"In a scan of {len(rates)} steps training breaks after {high:.2g}."]
 
 
 def has_broken(losses: Sequence[float]) -> bool:

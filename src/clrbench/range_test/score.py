@@ -10,6 +10,8 @@ from torch.nn import functional as F
 # Accuracy in percent, mean loss, number of classes.
 Evaluation = tuple[float, float, int]
 Evaluate = Callable[[Any], Evaluation]
+# A class so many times as large as classes of equal size is told of.
+_IMBALANCED = 1.5
 
 
 @dataclass(frozen=True)
@@ -32,15 +34,20 @@ class Metric:
         return float(metrics[self.monitor])
 
 
-def accuracy_on(loader: Iterable[Any]) -> Evaluate:
-    """Accuracy and cross-entropy of `module(inputs)` as scores (n, classes), on batches (inputs, labels) of `loader`.
+class Accuracy:
+    """Accuracy and cross-entropy of `module(inputs)` as scores (n, classes), on batches (inputs, labels) of a loader.
 
     Raises ValueError for anything else: scores of one column, dense ones, targets that are no class numbers; and for no batch.
     """
 
-    def evaluate(module: Any) -> Evaluation:
-        correct, total, loss, classes = 0, 0, 0.0, 2
-        for batch in loader:
+    def __init__(self, loader: Iterable[Any]) -> None:
+        self._loader = loader
+        self._counts = torch.zeros(2, dtype=torch.long)
+
+    def __call__(self, module: Any) -> Evaluation:
+        """See Evaluation."""
+        correct, loss, seen, classes = 0, 0.0, [], 2
+        for batch in self._loader:
             moved = module.transfer_batch_to_device(batch, module.device, 0)
             if not isinstance(moved, (list, tuple)) or len(moved) != 2:
                 raise ValueError(f"a batch is a {type(moved).__name__}, not (inputs, labels): {_INSTEAD}")
@@ -49,12 +56,24 @@ def accuracy_on(loader: Iterable[Any]) -> Evaluate:
             _check(scores, labels)
             correct += int((scores.argmax(1) == labels).sum())
             loss += float(F.cross_entropy(scores.float(), labels, reduction="sum"))
-            total, classes = total + len(labels), scores.shape[1]
-        if not total:
+            seen.append(labels.cpu())
+            classes = scores.shape[1]
+        if not (total := sum(map(len, seen))):
             raise ValueError("the validation loader gives no batch: give it images, or monitor= a metric of validation_step")
+        self._counts = torch.bincount(torch.cat(seen), minlength=classes)
         return 100 * correct / total, loss / total, classes
 
-    return evaluate
+    @property
+    def imbalance(self) -> list[str]:
+        """A sentence on the largest class, where it is far larger than classes of equal size would be; after an evaluation."""
+        total = max(1, int(self._counts.sum()))
+        share, chance = 100 * int(self._counts.max()) / total, 100 / len(self._counts)
+        if share < _IMBALANCED * chance:
+            return []
+        return [
+            f"The largest class has {share:.0f}% of the validation labels (of equal ones: {chance:.0f}%): guessing it gets "
+            "that accuracy, so pass monitor= a metric that counts all classes alike, if that matters."
+        ]
 
 
 _INSTEAD = (

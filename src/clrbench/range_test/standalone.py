@@ -17,28 +17,34 @@ from clrbench.range_test.curve import Curve
 from clrbench.range_test.judge import FIRST, RULES, Bounds, judge
 from clrbench.range_test.laying import laid
 from clrbench.range_test.ramping import Policy, Ramp, climb
-from clrbench.range_test.score import Evaluate, Metric, accuracy_on
+from clrbench.range_test.score import Accuracy, Evaluate, Metric
 from clrbench.schedules import named
 from clrbench.settings import EPOCHS
 
 _OWN_STEPS, _PAPERS_STEPS = 200, 1000
+# By the paper's rules, ranges and lengths of one problem gave max_lr from 0.0021 to 0.036 (docs/range_test.md).
+_OTHER_RANGES = 3.0
 # With more classes than this a share of 1 percent would be no fraction, but what guessing gives.
 _CLASSES = 100
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a range test found: the bounds, a curve a seed, and how many optimizer steps it took in all."""
+    """What a range test found: the bounds, a curve a seed, and how many optimizer steps it took in all.
+
+    classes: how many, where accuracy was measured.
+    """
 
     bounds: Bounds
     curves: Sequence[Curve]
     steps: int = 0
+    classes: int | None = None
 
     def picture(self, path: str | Path) -> None:
         """Draw curves, bounds and reasons to `path`, an .svg or .png file."""
         from clrbench.range_test.picture import draw
 
-        draw(self.curves, self.bounds, "range test", Path(path))
+        draw(self.curves, self.bounds, "range test", Path(path), self.classes)
 
 
 @dataclass(frozen=True)
@@ -111,10 +117,10 @@ class LRRangeTest:
         climbing = _Climbing(self, module, *self._loaders(train_loader, val_loader), _score(evaluate, monitor, mode))
         if self.high is not None:
             curves = [climbing.ramp(self.low, self.high, self.ramp, seed) for seed in self.seeds]
-            return Found(self._judged(curves, climbing), curves, climbing.steps)
+            return climbing.found(self._judged(curves, climbing), curves)
         high, told = climbing.scanned()
         if high is None:
-            return Found(refused(told), [], climbing.steps)
+            return climbing.found(refused(told), [])
         tried: list[Curve] = []
 
         def climb(end: float) -> Curve:
@@ -125,25 +131,28 @@ class LRRangeTest:
         curves = [tried[-1], *(climbing.ramp(0.0, high, "linear", seed) for seed in self.seeds[1:])]
         told = [*told, f"The ramp ends at {high:.2g}.", *climbing.told]
         if self.rule not in (None, RULE):
-            return Found(self._judged(curves, climbing, told), curves, climbing.steps)
-        return Found(anchored(curves, told), curves, climbing.steps)
+            return climbing.found(self._judged(curves, climbing, told), curves)
+        return climbing.found(anchored(curves, told), curves)
 
     def _judged(self, curves: list[Curve], climbing: "_Climbing", told: Sequence[str] = ()) -> Bounds:
         """By a rule of the paper, where accuracy is known."""
         assumed = [
-            f"Assumed: the range {self.low:g} to {self.high:g}, {self.ramp}: another length or range may give other bounds."
+            f"Assumed: the range {self.low:g} to {self.high or 0:g}, {self.ramp}. Another range or length may move a bound by "
+            f"{_OTHER_RANGES:g} either way: the intervals have that."
         ]
-        said = [*told, *(assumed if self.high is not None else []), *climbing.told]
+        is_given = self.high is not None
+        said = [*told, *(assumed if is_given else []), *climbing.told]
         if self.rule == RULE or climbing.is_metric:
             if self.rule in RULES:
                 raise ValueError(f"rule={self.rule} reads accuracies: take rule={RULE} with monitor=")
-            return anchored(curves, said)
+            return anchored(curves, said, is_given)
         percent = [_in_percent(curve, climbing.classes) for curve in curves]
         if any(one is not other for one, other in zip(percent, curves, strict=True)):
             said.append("Accuracies are taken for fractions, since none is above 1.")
         curves[:] = percent
-        bounds = judge(percent, climbing.classes, self.rule or FIRST)
-        return replace(bounds, reasons=(*bounds.reasons, *said))
+        bounds = judge(percent, climbing.classes, self.rule or FIRST, is_given)
+        bounds = replace(bounds, reasons=(*bounds.reasons, *said))
+        return _of_any_range(bounds) if is_given else bounds
 
     def _loaders(self, train: Any, validation: Any) -> tuple[Any, Any]:
         """Batches that can be gone through again and again."""
@@ -183,21 +192,30 @@ class _Climbing:
 
     def __init__(self, test: LRRangeTest, module: Any, train: Any, validation: Any, score: Evaluate | Metric | None) -> None:
         self.steps, self.classes = 0, 2
-        self.told: list[str] = []
+        self._groups: list[str] = []
         self._test, self._module, self._loaders = test, module, (train, validation)
         self._length = test.length(train)
         self._score = score or _accuracy(train, validation)
         self.is_metric = isinstance(self._score, Metric)
         self._started, self._done = time.monotonic(), 0
 
+    @property
+    def told(self) -> list[str]:
+        """What is to be known of the module and its data."""
+        return [*self._groups, *(self._score.imbalance if isinstance(self._score, Accuracy) else [])]
+
+    def found(self, bounds: Bounds, curves: Sequence[Curve]) -> Found:
+        """What came of all of them."""
+        return Found(bounds, curves, self.steps, None if self.is_metric else self.classes)
+
     def ramp(self, low: float, high: float, form: str, seed: int) -> Curve:
         """The readings of one ramp."""
         schedule = self._test._schedule(low, high, self._length, form)
         ramp = self._climb(schedule, self._length, self._score, seed)
         self.classes = max(self.classes, ramp.classes)
-        if len({round(share, 12) for share in ramp.groups}) > 1 and not self.told:
+        if len({round(share, 12) for share in ramp.groups}) > 1:
             shares = ", ".join(f"{share:g}" for share in ramp.groups)
-            self.told.append(f"Parameter groups keep their ratios ({shares}): the rates are of the group with 1.")
+            self._groups = [f"Parameter groups keep their ratios ({shares}): the rates are of the group with 1."]
         return ramp.curve
 
     def scanned(self) -> tuple[float | None, list[str]]:
@@ -234,6 +252,14 @@ class _Climbing:
         return ramp
 
 
+def _of_any_range(bounds: Bounds) -> Bounds:
+    """With intervals that include what another range or length would find, of the paper's rules."""
+    if bounds.base_interval is None or bounds.max_interval is None:
+        return bounds
+    base, most = ((low / _OTHER_RANGES, high * _OTHER_RANGES) for low, high in (bounds.base_interval, bounds.max_interval))
+    return replace(bounds, base_interval=base, max_interval=most)
+
+
 def _score(evaluate: Evaluate | None, monitor: str | None, mode: str) -> Evaluate | Metric | None:
     if evaluate is not None and monitor is not None:
         raise ValueError("evaluate and monitor are two scores: give one of them")
@@ -245,7 +271,7 @@ def _accuracy(train: Any, validation: Any) -> Evaluate:
         raise ValueError("a datamodule is scored by the module's own validation_step: pass monitor=, as in monitor='val_loss'")
     if validation is None:
         raise ValueError("there is no val_loader: give one, or pass evaluate=")
-    return accuracy_on(validation)
+    return Accuracy(validation)
 
 
 def iter_is_itself(batches: Any) -> bool:

@@ -62,7 +62,8 @@ def log_judgement(wandb_run: Any, folder: Path) -> None:
 def _draw_and_log(wandb_run: Any, measured: Measured, folder: Path) -> None:
     from clrbench.range_test.picture import draw
 
-    draw(measured.curves, measured.bounds, ", ".join(measured.subject), folder / f"{PICTURE}.png")
+    title = ", ".join(measured.subject)
+    draw(measured.curves, measured.bounds, title, folder / f"{PICTURE}.png", measured.classes)
     write_text(folder / _SUMMARY, json.dumps(_summary(measured.bounds), indent=2) + "\n")
     log_judgement(wandb_run, folder)
 
