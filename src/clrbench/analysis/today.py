@@ -1,0 +1,56 @@
+"""What the runs say of policies of today, and of what cycles are used for today: sentences from the claims of later papers."""
+
+from collections.abc import Sequence
+from statistics import fmean
+
+from clrbench.analysis.arms import Arm
+from clrbench.analysis.pairs import best_of, comparisons, paired
+from clrbench.analysis.relations import FAILS, HOLDS, INCONCLUSIVE
+from clrbench.analysis.verdicts import Verdict
+from clrbench.measure import PERCENT
+
+RIVALS = "rivals"
+# The families of conf/claims that hold them.
+FAMILIES = (RIVALS, "averaging", "budgets")
+_SHORT = {HOLDS: "Yes", FAILS: "No", INCONCLUSIVE: "Open"}
+
+
+def today(arms: Sequence[Arm], verdicts: Sequence[Verdict]) -> list[str]:
+    """Which policy ends highest at its own peak, and the verdict on each claim; `arms` and `verdicts` are of one source."""
+    able = comparisons([arm for arm in arms if arm.experiment == RIVALS and arm.is_screened and arm.accuracies])
+    most = max(able, key=lambda rivals: sum(len(arm.accuracies) for arm in rivals), default=[])
+    return [*_highest(most), *_verdicts(verdicts)]
+
+
+def _highest(rivals: Sequence[Arm]) -> list[str]:
+    """The policy that ends highest, and by how much; it is chosen on the runs that it is compared on."""
+    best = best_of(rivals)
+    if best is None or len(rivals) < 2 or len({arm.iterations for arm in rivals}) > 1:
+        return []
+    leads = [(arm, paired(best.accuracies, arm.accuracies)) for arm in rivals if arm is not best]
+    beside = [f"{PERCENT.differences(lead)} beside {arm.name}" for arm, lead in leads if lead]
+    return [
+        f"Of {len(rivals)} policies, each at the best peak that held-out images chose, {best.name} ends highest "
+        f"after {best.iterations:,} iterations, at {fmean(best.accuracies.values()):.1f}%: {', '.join(beside)}. {_where(best)}"
+    ]
+
+
+def _where(arm: Arm) -> str:
+    data, model = arm.task
+    images = arm.runs[0].config["images"]["training"]
+    return f"This is {model} on {images:,} images of {data}, {len(arm.accuracies)} seeds; the papers train larger nets on more."
+
+
+def _verdicts(verdicts: Sequence[Verdict]) -> list[str]:
+    """A sentence for each verdict, with what was measured: what holds first, then what fails, then what stays open."""
+    found = {
+        verdict.claim.id: verdict
+        for verdict in sorted(verdicts, key=lambda one: len(one.case.values))
+        if verdict.case.family.name in FAMILIES and verdict.case.values and not verdict.has_too_few_seeds
+    }
+    by_outcome = {outcome: [one for one in found.values() if one.verdict == outcome] for outcome in _SHORT}
+    return [f"{_SHORT[outcome]}: {'; '.join(map(_said, members))}." for outcome, members in by_outcome.items() if members]
+
+
+def _said(verdict: Verdict) -> str:
+    return f"{verdict.claim.says} ({verdict.measured})"
