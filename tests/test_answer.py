@@ -109,12 +109,12 @@ def test_the_answer_says_which_policy_of_today_ends_highest_and_what_later_paper
     write_table1(tmp_path)
     assert answered(tmp_path).today == []
     write_rivals(tmp_path)
-    highest, *claims = answered(tmp_path).today
+    highest, *claims, where = answered(tmp_path).today
     assert highest.startswith(
         "Of 3 policies, each at the best peak that held-out images chose, linear ends highest after 400 iterations, at 81.0%: "
-        "+0.20 points [+0.20, +0.20] beside cosine, +2.00 points [+2.00, +2.00] beside triangular2. "
+        "+0.20 points [+0.20, +0.20] beside cosine, +2.00 points [+2.00, +2.00] beside triangular2."
     )
-    assert "1,000 images of cifar10, 5 seeds" in highest
+    assert where.startswith("All this is from cifar10_full on 1,000 images of cifar10;")
     assert [claim.partition(":")[0] for claim in claims] == ["Yes"]
     assert "triangular2 at its tuned bounds, at an equal budget (+2.00 points" in claims[0]
 

@@ -17,9 +17,11 @@ _SHORT = {HOLDS: "Yes", FAILS: "No", INCONCLUSIVE: "Open"}
 
 def today(arms: Sequence[Arm], verdicts: Sequence[Verdict]) -> list[str]:
     """Which policy ends highest at its own peak, and the verdict on each claim; `arms` and `verdicts` are of one source."""
-    able = comparisons([arm for arm in arms if arm.experiment == RIVALS and arm.is_screened and arm.accuracies])
+    ours = [arm for arm in arms if arm.experiment in FAMILIES and arm.accuracies]
+    able = comparisons([arm for arm in ours if arm.experiment == RIVALS and arm.is_screened])
     most = max(able, key=lambda rivals: sum(len(arm.accuracies) for arm in rivals), default=[])
-    return [*_highest(most), *_verdicts(verdicts)]
+    said = [*_highest(most), *_verdicts(verdicts)]
+    return [*said, _where(ours)] if said else []
 
 
 def _highest(rivals: Sequence[Arm]) -> list[str]:
@@ -31,14 +33,16 @@ def _highest(rivals: Sequence[Arm]) -> list[str]:
     beside = [f"{PERCENT.differences(lead)} beside {arm.name}" for arm, lead in leads if lead]
     return [
         f"Of {len(rivals)} policies, each at the best peak that held-out images chose, {best.name} ends highest "
-        f"after {best.iterations:,} iterations, at {fmean(best.accuracies.values()):.1f}%: {', '.join(beside)}. {_where(best)}"
+        f"after {best.iterations:,} iterations, at {fmean(best.accuracies.values()):.1f}%: {', '.join(beside)}."
     ]
 
 
-def _where(arm: Arm) -> str:
-    data, model = arm.task
-    images = arm.runs[0].config["images"]["training"]
-    return f"This is {model} on {images:,} images of {data}, {len(arm.accuracies)} seeds; the papers train larger nets on more."
+def _where(arms: Sequence[Arm]) -> str:
+    """The nets and data behind the sentences."""
+    tasks = dict.fromkeys(
+        f"{arm.task[1]} on {arm.runs[0].config['images']['training']:,} images of {arm.task[0]}" for arm in arms
+    )
+    return f"All this is from {' and '.join(tasks)}; the papers train larger nets on more."
 
 
 def _verdicts(verdicts: Sequence[Verdict]) -> list[str]:
