@@ -25,12 +25,16 @@ def today(arms: Sequence[Arm], verdicts: Sequence[Verdict]) -> list[str]:
 
 
 def _highest(rivals: Sequence[Arm]) -> list[str]:
-    """The policy that ends highest, and by how much; it is chosen on the runs that it is compared on."""
+    """The policy that ends highest, and its lead over the next, the cycles and the fixed rates; it is chosen on these runs."""
     best = best_of(rivals)
     if best is None or len(rivals) < 2 or len({arm.iterations for arm in rivals}) > 1:
         return []
-    leads = [(arm, paired(best.accuracies, arm.accuracies)) for arm in rivals if arm is not best]
-    beside = [f"{PERCENT.differences(lead)} beside {arm.name}" for arm, lead in leads if lead]
+    others = [(arm, lead) for arm in rivals if arm is not best and (lead := paired(best.accuracies, arm.accuracies))]
+    if not others:
+        return []
+    next_best, *rest = sorted(others, key=lambda other: fmean(other[1]))
+    told = [next_best, *(other for other in rest if other[0].is_cyclical or other[0].is_fixed)]
+    beside = [f"{PERCENT.differences(lead)} beside {arm.name}" for arm, lead in told]
     return [
         f"Of {len(rivals)} policies, each at the best peak that held-out images chose, {best.name} ends highest "
         f"after {best.iterations:,} iterations, at {fmean(best.accuracies.values()):.1f}%: {', '.join(beside)}."
@@ -46,7 +50,7 @@ def _where(arms: Sequence[Arm]) -> str:
 
 
 def _verdicts(verdicts: Sequence[Verdict]) -> list[str]:
-    """A sentence for each verdict, with what was measured: what holds first, then what fails, then what stays open."""
+    """A sentence for each verdict: what holds first, then what fails, both as measured, then what stays open."""
     found = {
         verdict.claim.id: verdict
         for verdict in sorted(verdicts, key=lambda one: len(one.case.values))
@@ -57,4 +61,4 @@ def _verdicts(verdicts: Sequence[Verdict]) -> list[str]:
 
 
 def _said(verdict: Verdict) -> str:
-    return f"{verdict.claim.says} ({verdict.measured})"
+    return verdict.claim.says + ("" if verdict.verdict == INCONCLUSIVE else f" ({verdict.measured})")
