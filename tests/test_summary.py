@@ -143,6 +143,16 @@ def test_a_fixed_rate_that_a_screening_chose_is_tuned(tmp_path: Path) -> None:
     assert "proves nothing" not in " ".join(advised.because)
 
 
+def test_runs_on_held_out_images_are_for_a_choice_of_bounds_and_advise_nothing(tmp_path: Path) -> None:
+    for policy, schedule in (("fixed", FIXED), ("triangular", CYCLES)):
+        record = write_run(tmp_path, policy, 1, 80.0, experiment="rivals_screening", schedule=schedule)
+        config = record.config()
+        config["identity"]["data"]["evaluate"] = "validation"
+        record.write_config(yaml.safe_dump(config))
+    (advised,) = advise(arms_of(read_runs(tmp_path)[0]), "cifar10", "cifar10_full")
+    assert advised.experiment == ""
+
+
 def test_policies_with_several_budgets_each_are_held_against_each_other_at_equal_ones(tmp_path: Path) -> None:
     ends = {("linear", 200): 80.0, ("linear", 400): 90.0, ("wsd", 200): 81.0, ("wsd", 400): 88.0}
     for (name, budget), value in ends.items():

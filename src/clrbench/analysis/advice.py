@@ -52,12 +52,17 @@ class Advice:
 
 
 def advise(arms: Sequence[Arm], data: str, model: str) -> list[Advice]:
-    """An advice for each comparison with runs of `data` and `model`; else how to begin."""
-    candidates = [arm for arm in arms if arm.experiment != RANGE_TEST and arm.task == (data, model)]
+    """An advice for each comparison with runs of `data` and `model` on test images; else how to begin."""
+    candidates = [arm for arm in arms if not _is_for_a_choice(arm) and arm.task == (data, model)]
     order = {id(arm): (SOURCES.index(arm.source), arm.experiment, arm.optimizer, arm.arithmetic) for arm in candidates}
     groups = sorted(comparisons(candidates), key=lambda rivals: order[id(rivals[0])])
     found = [_advice(group, data, model) for group in groups]
     return found or [Advice(data, model, UNKNOWN, [_no_run(arms, data, model)], command=_first_command(data, model))]
+
+
+def _is_for_a_choice(arm: Arm) -> bool:
+    """Whether its runs choose bounds: ramps, and screenings on held-out images."""
+    return arm.experiment == RANGE_TEST or arm.runs[0].settings.get("data.evaluate") == "validation"
 
 
 def _no_run(arms: Sequence[Arm], data: str, model: str) -> str:
