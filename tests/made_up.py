@@ -20,7 +20,7 @@ ENDS = (81.0, 81.2, 80.8, 81.1, 80.9)
 HIGHER = tuple(end + 1.4 + at / 100 for at, end in enumerate(ENDS))
 # The folder of conf/arm that an experiment takes its arms from.
 ARMS = {
-    **{name: name for name in ("controls", "imagenet_alexnet", "sigmoid_bn", "table1", "table3")},
+    **{name: name for name in ("controls", "imagenet_alexnet", "rivals", "sigmoid_bn", "table1", "table3")},
     **{"table1_fifth": "table1", "table4_cifar10": "table4"},
 }
 SETTING = {

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
-from made_up import CYCLES, ENDS, FIXED, HIGHER, write_arm, write_table1
+from made_up import CYCLES, ENDS, FIXED, HIGHER, write_arm, write_run, write_table1
 from rich.console import Console
 
 from clrbench.analysis.answer import Answer
@@ -95,6 +95,28 @@ def test_the_controls_say_what_makes_the_gain_and_which_policy_is_best_at_the_bu
     assert best.endswith("higher than triangular2.")
     assert "+2.00 points [+2.00, +2.00] come from its drops" in reason
     assert not any("EXPERIMENT=controls" in line for line in answered(tmp_path).choice)
+
+
+def write_rivals(results: Path) -> None:
+    for policy, by in (("linear", 0.0), ("cosine", -0.2), ("triangular2", -2.0)):
+        for seed, end in enumerate(ENDS, 1):
+            config = {"bounds": {"origin": "screened, the best of: a"}, "images": {"training": 1000}}
+            value = end + by + seed / 100
+            write_run(results, policy, seed, value, experiment="rivals", config=config)
+
+
+def test_the_answer_says_which_policy_of_today_ends_highest_and_what_later_papers_claim(tmp_path: Path) -> None:
+    write_table1(tmp_path)
+    assert answered(tmp_path).today == []
+    write_rivals(tmp_path)
+    highest, *claims, where = answered(tmp_path).today
+    assert highest.startswith(
+        "Of 3 policies, each at the best peak that held-out images chose, linear ends highest after 400 iterations, at 81.0%: "
+        "+0.20 points [+0.20, +0.20] beside cosine, +2.00 points [+2.00, +2.00] beside triangular2."
+    )
+    assert where.startswith("All this is from cifar10_full on 1,000 images of cifar10;")
+    assert [claim.partition(":")[0] for claim in claims] == ["Yes"]
+    assert "triangular2 at its tuned bounds, at an equal budget (+2.00 points" in claims[0]
 
 
 def test_of_several_comparisons_that_of_most_seeds_counts_then_that_in_the_papers_order(tmp_path: Path) -> None:

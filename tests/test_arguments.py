@@ -8,7 +8,7 @@ import pytest
 from conftest import ROOT, composed
 from omegaconf import OmegaConf
 
-from clrbench.arguments import OPTIONS, check_arm, check_choices, options_first
+from clrbench.arguments import OPTIONS, check_arm, check_choices, check_search, options_first
 from clrbench.config import Config, checked
 from clrbench.errors import ConfigError
 from clrbench.keys import check_keys
@@ -61,6 +61,14 @@ def test_a_policy_beside_an_arm_is_refused_and_each_alone_is_not() -> None:
     check_arm(["policy=hann", "seed=1"])
     with pytest.raises(ConfigError, match=r"^policy=hann contradicts the arm, which brings its own policy"):
         check_arm(["arm=compare/linear", "seed=1", "policy=hann"])
+
+
+def test_params_beside_optunas_sweeper_are_refused_with_what_to_write_and_others_are_not() -> None:
+    params = "hydra.sweeper.params={bounds.max_lr: interval(0.01,0.1)}"
+    check_search(["-m", params])
+    check_search(["-m", "hydra/sweeper=optuna", "bounds.max_lr=interval(0.01,0.1)"])
+    with pytest.raises(ConfigError, match=r"beside hydra/sweeper=optuna: write .* 'bounds\.max_lr=interval\(0\.01,0\.1\)'$"):
+        check_search(["-m", "hydra/sweeper=optuna", params])
 
 
 @pytest.mark.parametrize("added", ["model.net.width=8", "policy.extra=1", "optimizer.rule.extra=1", "data.module.folds=5"])

@@ -14,6 +14,7 @@ from conftest import RESULT, ROOT
 from made_up import CYCLES, FIXED, write_run
 from rich.console import Console
 
+from clrbench.analysis.advice import advise
 from clrbench.analysis.arm_table import summarize as summarize_arms
 from clrbench.analysis.arms import Arm, arms_of
 from clrbench.analysis.pairs import in_words, leads
@@ -129,6 +130,40 @@ def test_without_cycles_the_best_arm_is_held_against_each_other_one_by_the_seeds
     ]
     # t(0.975, 2 degrees of freedom) = 4.3027, standard error = 1 / 3
     assert in_words([4.0, 4.0, 5.0]) == "+4.33 points [+2.90, +5.77], n = 3 common seeds"
+
+
+def test_a_fixed_rate_that_a_screening_chose_is_tuned(tmp_path: Path) -> None:
+    for policy, value in (("fixed", 80.0), ("triangular", 82.0)):
+        kind = {"schedule": CYCLES if policy == "triangular" else FIXED, "config": {"bounds": {"origin": "screened, of: a"}}}
+        write_run(tmp_path, policy, 1, value, experiment="rivals", **kind)
+    arms = arms_of(read_runs(tmp_path)[0])
+    assert leads(arms) == ["triangular is ahead of fixed: +2.00 points, n = 1 common seeds"]
+    (advised,) = advise(arms, "cifar10", "cifar10_full")
+    assert "each has the best of the bounds that were tried for it" in " ".join(advised.because)
+    assert "proves nothing" not in " ".join(advised.because)
+
+
+def test_runs_on_held_out_images_are_for_a_choice_of_bounds_and_advise_nothing(tmp_path: Path) -> None:
+    for policy, schedule in (("fixed", FIXED), ("triangular", CYCLES)):
+        record = write_run(tmp_path, policy, 1, 80.0, experiment="rivals_screening", schedule=schedule)
+        config = record.config()
+        config["identity"]["data"]["evaluate"] = "validation"
+        record.write_config(yaml.safe_dump(config))
+    (advised,) = advise(arms_of(read_runs(tmp_path)[0]), "cifar10", "cifar10_full")
+    assert advised.experiment == ""
+
+
+def test_policies_with_several_budgets_each_are_held_against_each_other_at_equal_ones(tmp_path: Path) -> None:
+    ends = {("linear", 200): 80.0, ("linear", 400): 90.0, ("wsd", 200): 81.0, ("wsd", 400): 88.0}
+    for (name, budget), value in ends.items():
+        schedule = {"_target_": f"clrbench.schedules.{name}", "max_lr": 0.1, "iterations": budget}
+        write_run(tmp_path, name, 1, value, experiment="budgets", schedule=schedule, iterations=budget)
+    arms = arms_of(read_runs(tmp_path)[0])
+    assert leads(arms) == [
+        "wsd (iterations=200) is ahead of linear (iterations=200): +1.00 points, n = 1 common seeds",
+        "linear (iterations=400) is ahead of wsd (iterations=400): +2.00 points, n = 1 common seeds",
+    ]
+    assert {arm.details for arm in arms} == {""}  # the budget has a column of its own
 
 
 RATES = {f"fixed_{rate}": {**FIXED, "base_lr": rate} for rate in (0.001, 0.003, 0.006)}

@@ -60,6 +60,15 @@ def check_choices(arguments: Sequence[str], groups: Collection[str]) -> None:
             raise ConfigError(f"{text} chooses nothing: leave it out, or choose one that --help lists")
 
 
+def check_search(arguments: Sequence[str]) -> None:
+    """Refuse params for Optuna's sweeper: its own are null, and Hydra cannot merge into that. Raises ConfigError."""
+    if "hydra/sweeper=optuna" in arguments and any(text.startswith("hydra.sweeper.params=") for text in arguments):
+        raise ConfigError(
+            "hydra.sweeper.params=... cannot be set beside hydra/sweeper=optuna: write what it searches as settings of their "
+            "own, such as 'bounds.max_lr=interval(0.01,0.1)'"
+        )
+
+
 def check_arm(overrides: Sequence[str]) -> None:
     """Refuse a policy beside an arm, for an arm is a policy with its budget. Raises ConfigError."""
     chosen = {match[1]: match[2] for text in overrides if (match := _CHOICE.fullmatch(text))}

@@ -22,7 +22,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from clrbench import config, store
-from clrbench.arguments import check_arm, check_choices, options_first
+from clrbench.arguments import check_arm, check_choices, check_search, options_first
 from clrbench.checkout import configurations, program
 from clrbench.complaints import in_one_line
 from clrbench.errors import ClrbenchError
@@ -60,6 +60,7 @@ def main(hydra_main: Callable[[], Any]) -> None:
     try:
         sys.argv[1:] = options_first(sys.argv[1:])
         check_choices(sys.argv[1:], [folder.name for folder in configurations().iterdir()])
+        check_search(sys.argv[1:])
         _register_plugins()
         hydra_main()
     except (HydraException, OmegaConfBaseException) as error:

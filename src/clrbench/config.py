@@ -23,6 +23,8 @@ INPUTS = ("mean_image", "standardize", "imagenet")
 RULES = ("best", "rise_and_slow", "third", "quarter")
 # The range of a range test that finds it by itself.
 AUTO = "auto"
+# How the origin of bounds begins that a screening chose.
+SCREENED = "screened"
 AVERAGES = ("cycle_ends", "ema", "ensemble")
 # Of each precision, Lightning's name.
 PRECISIONS = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}

@@ -52,12 +52,17 @@ class Advice:
 
 
 def advise(arms: Sequence[Arm], data: str, model: str) -> list[Advice]:
-    """An advice for each comparison with runs of `data` and `model`; else how to begin."""
-    candidates = [arm for arm in arms if arm.experiment != RANGE_TEST and arm.task == (data, model)]
+    """An advice for each comparison with runs of `data` and `model` on test images; else how to begin."""
+    candidates = [arm for arm in arms if not _is_for_a_choice(arm) and arm.task == (data, model)]
     order = {id(arm): (SOURCES.index(arm.source), arm.experiment, arm.optimizer, arm.arithmetic) for arm in candidates}
     groups = sorted(comparisons(candidates), key=lambda rivals: order[id(rivals[0])])
     found = [_advice(group, data, model) for group in groups]
     return found or [Advice(data, model, UNKNOWN, [_no_run(arms, data, model)], command=_first_command(data, model))]
+
+
+def _is_for_a_choice(arm: Arm) -> bool:
+    """Whether its runs choose bounds: ramps, and screenings on held-out images."""
+    return arm.experiment == RANGE_TEST or arm.runs[0].settings.get("data.evaluate") == "validation"
 
 
 def _no_run(arms: Sequence[Arm], data: str, model: str) -> str:
@@ -76,7 +81,7 @@ def _advice(arms: Sequence[Arm], data: str, model: str) -> Advice:
         command = _rival_command(arms[0], data, model)
         return Advice(**about, choice=UNKNOWN, because=[_lacking(arms)], command=command)
     differences, measure = paired(best.accuracies, fixed.accuracies), best.measure
-    is_tuned = len(_rates(rivals)) >= RATES
+    is_tuned = fixed.is_screened or len(_rates(rivals)) >= RATES
     gains = [measure.sign * value for value in differences]
     choice = _CHOICES[standing(gains, measure.margin)] if is_tuned else UNKNOWN
     return Advice(
@@ -161,8 +166,13 @@ def _because(arms: Sequence[Arm], best: Arm, fixed: Arm, differences: Sequence[f
     ]
     if differences:
         said.append(f"gain {in_words(differences, best.measure)}")
-    said.append(f"it rests on the best of {cyclical} cyclical arms and of the fixed rates {tried}, chosen on these same runs")
-    if len(rates) < RATES:
+    if fixed.is_screened:
+        said.append("each has the best of the bounds that were tried for it, chosen on held-out images by other runs")
+    else:
+        said.append(
+            f"it rests on the best of {cyclical} cyclical arms and of the fixed rates {tried}, chosen on these same runs"
+        )
+    if not fixed.is_screened and len(rates) < RATES:
         said.append(untuned(set(rates)))
     elif choice == UNKNOWN:
         said.append(f"the difference is not settled: at least {SEEDS} common seeds are needed, or a larger difference")

@@ -14,6 +14,7 @@ from clrbench.analysis.compared import Compared, compared
 from clrbench.analysis.decomposition import decomposition_in_words
 from clrbench.analysis.pairs import best_of, comparisons, paired
 from clrbench.analysis.relations import FAILS, HOLDS
+from clrbench.analysis.today import today
 from clrbench.analysis.verdicts import Verdict
 from clrbench.runs import SOURCES, Run
 from clrbench.stats import interval
@@ -25,17 +26,22 @@ NO_ANSWER = f"No runs bear on the paper's main claim yet: `make sweep EXPERIMENT
 
 @dataclass(frozen=True)
 class Answer:
-    """What was measured, what follows for a choice, what it rests on: sentences; and the runs that they are about."""
+    """What was measured, what follows for a choice, what it rests on: sentences; and the runs that they are about.
+
+    today: what other runs say of policies of today, empty where there are none.
+    """
 
     measured: Sequence[str]
     choice: Sequence[str]
     basis: Sequence[str]
     compared: Compared
+    today: Sequence[str] = ()
 
     @property
     def parts(self) -> list[tuple[str, Sequence[str]]]:
         """The sentences under their headings."""
-        return [("What the runs show", self.measured), ("To choose", self.choice), ("What this rests on", self.basis)]
+        parts = [("What the runs show", self.measured), ("To choose", self.choice), ("What this rests on", self.basis)]
+        return [*parts, *([("Beside policies of today", self.today)] if self.today else [])]
 
 
 def answer(runs: Iterable[Run], verdicts: Sequence[Verdict]) -> Answer | None:
@@ -46,7 +52,8 @@ def answer(runs: Iterable[Run], verdicts: Sequence[Verdict]) -> Answer | None:
         if found := compared(ours, verdicts):
             measured = [_reaches(found), _stands(found), _ends(found), *_reproduced(found)]
             controls = _controls(ours, found)
-            return Answer([line for line in measured if line], _choice(found, controls), _basis(found), found)
+            beside = today(ours, [verdict for verdict in verdicts if verdict.source == source])
+            return Answer([line for line in measured if line], _choice(found, controls), _basis(found), found, beside)
     return None
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from clrbench.config import SCREENED
 from clrbench.measure import Measure
 from clrbench.runs import Run
 
@@ -35,7 +36,11 @@ class Arm:
     def details(self) -> str:
         """The differences but for budget, data and model, for tables in which these have columns of their own."""
         return _in_words(
-            {key: value for key, value in self.differences.items() if key != "iterations" and not key.startswith("model.")}
+            {
+                key: value
+                for key, value in self.differences.items()
+                if not key.startswith("model.") and (_last(key), value) != ("iterations", self.iterations)
+            }
         )
 
     @property
@@ -47,6 +52,11 @@ class Arm:
     def is_fixed(self) -> bool:
         """Whether its policy is one rate, but for drops."""
         return self.runs[0].is_fixed
+
+    @property
+    def is_screened(self) -> bool:
+        """Whether its bounds are the best of several, chosen on held-out images by other runs than these."""
+        return str(self.runs[0].values.get("bounds.origin", "")).startswith(SCREENED)
 
     @property
     def is_cyclical(self) -> bool:
@@ -134,5 +144,10 @@ def _differences(settings: Mapping[str, Any], rivals: Sequence[Mapping[str, Any]
 
 
 def _in_words(differences: Mapping[str, Any]) -> str:
-    """The differences in words, each by the last part of its key; a set's name says more than its checksum."""
-    return ", ".join(f"{key.rpartition('.')[2]}={value}" for key, value in differences.items() if key != "data.sha256")
+    """The differences in words, each by the last part of its key, once; a set's name says more than its checksum."""
+    words = [f"{_last(key)}={value}" for key, value in differences.items() if key != "data.sha256"]
+    return ", ".join(dict.fromkeys(words))
+
+
+def _last(key: str) -> str:
+    return key.rpartition(".")[2]

@@ -35,9 +35,18 @@ class Lead:
 def leads(arms: Sequence[Arm]) -> list[str]:
     """Sentences about each comparison: its best cycles against its best fixed rate, then against what is neither.
 
-    Where there are no cycles or no fixed rate, the best arm against each other one.
+    Where there are no cycles or no fixed rate, the best arm against each other one. Where policies were run at several
+    budgets each, within each budget.
     """
-    return [sentence for rivals in comparisons(arms) for sentence in _of_one(rivals)]
+    return [sentence for rivals in comparisons(arms) for equals in _by_budget(rivals) for sentence in _of_one(equals)]
+
+
+def _by_budget(rivals: Sequence[Arm]) -> list[Sequence[Arm]]:
+    """The arms of each budget, if some policy has several; else all, as budgets that belong to a policy are its choice."""
+    budgets = sorted({arm.iterations for arm in rivals})
+    if len({(arm.name, arm.iterations) for arm in rivals}) == len({arm.name for arm in rivals}):
+        return [rivals]
+    return [[arm for arm in rivals if arm.iterations == budget] for budget in budgets]
 
 
 def _of_one(rivals: Sequence[Arm]) -> list[str]:
@@ -49,7 +58,7 @@ def _of_one(rivals: Sequence[Arm]) -> list[str]:
     rates = {rate for arm in fixed if (rate := arm.runs[0].policy.get("base_lr")) is not None}
     others = [arm for arm in rivals if not arm.is_fixed and not arm.is_cyclical]
     sentence = _words([_lead(best_cycles, best_fixed, len(rates)), *(_lead(best_cycles, arm) for arm in others)])
-    return sentence if len(rates) >= RATES else [*sentence, untuned(rates)]
+    return sentence if len(rates) >= RATES or best_fixed.is_screened else [*sentence, untuned(rates)]
 
 
 def untuned(rates: set[float]) -> str:

@@ -96,12 +96,13 @@ def _claim(row: ClaimRow, target: str | None) -> tuple[str, str, str, str]:
 
 
 def _own(rows: Iterable[ClaimRow]) -> list[str]:
-    """A line a file of claims that are not the paper's, by their verdict."""
+    """The files of claims that are not the paper's, each with its verdicts, in one line; none where there are none."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for row in rows:
         counts[row.verdict.case.family.title][row.verdict.verdict] += 1
-    families = {title: ", ".join(f"{count} {verdict}" for verdict, count in of.items()) for title, of in counts.items()}
-    return [in_cell(f"Claims that are not the paper's: {title} ({verdicts}).") for title, verdicts in families.items()]
+    verdicts = {title: ", ".join(f"{count} {verdict}" for verdict, count in of.items()) for title, of in counts.items()}
+    families = "; ".join(f"{title} ({counted})" for title, counted in verdicts.items())
+    return [in_cell(f"Claims that are not the paper's: {families}.")] if families else []
 
 
 def _detail(row: ClaimRow) -> str:

@@ -8,13 +8,12 @@ from statistics import fmean
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from clrbench.config import Config, checked
+from clrbench.config import SCREENED, Config, checked
 from clrbench.errors import ConfigError
 from clrbench.runs import OWN, Run, run_of
 from clrbench.spec import Spec
 from clrbench.store import records
 
-SCREENED = "screened"
 # The screening of experiment=NAME is experiment=NAME_screening.
 _SUFFIX = "_screening"
 Resolve = Callable[[Config], Spec]
