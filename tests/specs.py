@@ -22,10 +22,12 @@ config.register()
 
 @functools.cache
 def composed(*overrides: str) -> DictConfig:
-    """The configuration; where a range test or a screening would find its bounds, with the ends of the ramp for bounds."""
+    """The configuration; bounds that a range test would find are left open, those of a screening made up."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
         made = compose("config", list(overrides))
-    return with_ramp_bounds(made) if wants_measured_bounds(made) or wants_screened_bounds(made) else made
+    if wants_screened_bounds(made):
+        made.bounds.base_lr, made.bounds.max_lr = 0.002, 0.03  # as in bounds=small_cnn
+    return with_ramp_bounds(made) if wants_measured_bounds(made) else made
 
 
 def images(count: int, side: int = 2) -> ImageSet:
