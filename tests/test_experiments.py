@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from clrbench import config
 from clrbench.config import Config, checked, in_iterations
-from clrbench.range_test.measure import wants_measured_bounds, with_ramp_bounds
+from clrbench.range_test.measure import wants_measured_bounds
 from clrbench.store import FINISHED
 from clrbench.sweep.screening import wants_screened_bounds
 from clrbench.training.console import Console
@@ -43,8 +43,9 @@ def last_cell(experiment: str) -> list[str]:
 
 def made_small(run: DictConfig) -> Config:
     """The same with the smallest net of its kind, stretched to STEPS iterations."""
-    is_open = wants_measured_bounds(run) or wants_screened_bounds(run)
-    chosen = checked(with_ramp_bounds(run) if is_open else run)
+    if wants_measured_bounds(run) or wants_screened_bounds(run):
+        run.bounds.base_lr, run.bounds.max_lr = 0.002, 0.03  # as in bounds=small_cnn
+    chosen = checked(run)
     chosen.scale = STEPS / in_iterations(chosen.iterations, IMAGES // chosen.data.batch_size, "iterations")
     if chosen.model.name in SMALLEST:
         chosen.model.net["depth"] = SMALLEST[chosen.model.name]

@@ -9,10 +9,12 @@ from clrbench.analysis.relations import FAILS, HOLDS, INCONCLUSIVE
 from clrbench.analysis.verdicts import Verdict
 from clrbench.measure import PERCENT
 
-RIVALS = "rivals"
+RIVALS, SCREENING = "rivals", "rivals_screening"
+# Seeds of a screening below which chance may choose the peaks.
+ENOUGH = 3
 # The families of conf/claims that hold them.
 FAMILIES = (RIVALS, "averaging", "budgets")
-_SHORT = {HOLDS: "Yes", FAILS: "No", INCONCLUSIVE: "Open"}
+_SHORT = {HOLDS: "Yes", FAILS: "No"}
 
 
 def today(arms: Sequence[Arm], verdicts: Sequence[Verdict]) -> list[str]:
@@ -20,7 +22,7 @@ def today(arms: Sequence[Arm], verdicts: Sequence[Verdict]) -> list[str]:
     ours = [arm for arm in arms if arm.experiment in FAMILIES and arm.accuracies]
     able = comparisons([arm for arm in ours if arm.experiment == RIVALS and arm.is_screened])
     most = max(able, key=lambda rivals: sum(len(arm.accuracies) for arm in rivals), default=[])
-    said = [*_highest(most), *_verdicts(verdicts)]
+    said = [*_highest(most), *(_screened_by_few(arms) if most else []), *_verdicts(verdicts)]
     return [*said, _where(ours)] if said else []
 
 
@@ -41,6 +43,14 @@ def _highest(rivals: Sequence[Arm]) -> list[str]:
     ]
 
 
+def _screened_by_few(arms: Sequence[Arm]) -> list[str]:
+    """A warning where so few seeds chose the peaks that chance may have chosen them."""
+    fewest = min((len(arm.accuracies) for arm in arms if arm.experiment == SCREENING and arm.accuracies), default=0)
+    if not 0 < fewest < ENOUGH:
+        return []
+    return [f"{fewest} seed{'' if fewest == 1 else 's'} chose each peak, which is few: another choice may change this order."]
+
+
 def _where(arms: Sequence[Arm]) -> str:
     """The nets and data behind the sentences."""
     tasks = dict.fromkeys(
@@ -57,8 +67,10 @@ def _verdicts(verdicts: Sequence[Verdict]) -> list[str]:
         if verdict.case.family.name in FAMILIES and verdict.case.values and not verdict.has_too_few_seeds
     }
     by_outcome = {outcome: [one for one in found.values() if one.verdict == outcome] for outcome in _SHORT}
-    return [f"{_SHORT[outcome]}: {'; '.join(map(_said, members))}." for outcome, members in by_outcome.items() if members]
-
-
-def _said(verdict: Verdict) -> str:
-    return verdict.claim.says + ("" if verdict.verdict == INCONCLUSIVE else f" ({verdict.measured})")
+    settled = [
+        f"{short}: {'; '.join(f'{one.claim.says} ({one.measured})' for one in by_outcome[outcome])}."
+        for outcome, short in _SHORT.items()
+        if by_outcome[outcome]
+    ]
+    undecided = sum(verdict.verdict == INCONCLUSIVE for verdict in found.values())
+    return [*settled, f"{undecided} more such claims are inconclusive."] if undecided else settled
