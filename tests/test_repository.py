@@ -43,7 +43,7 @@ _LAYERS = (
     ("range_test",),
     ("tasks",),
     ("training",),
-    ("analysis",),
+    ("analysis", "decision"),
     ("report",),
     ("tracking",),
     ("sweep", "arguments"),
