@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtr, stdtrit
 
+from clrbench.decision.answer import CYCLE, KEEP, Answer, answer_of
 from clrbench.decision.final import BETTER, EQUAL, OPEN, WORSE, Final
 from clrbench.decision.peaks import is_at_the_edge, next_rung
 from clrbench.decision.race import Noise, flat_rungs, noise, not_clearly_worse, regret_bound
@@ -14,6 +15,8 @@ from clrbench.decision.sequential import bounds, repeated_interval
 from clrbench.decision.strategy import FINAL, OVER, PEAKS, RACE, State, state_of
 from clrbench.decision.trials import CYCLICAL, FIXED, OTHER, Candidate, Family, Rules, Trial
 from clrbench.decision.tuning import expected_best, trials_to_reach
+from clrbench.decision.worlds import World, expected_runs
+from clrbench.decision.worlds import played as played_in
 
 LOOKS = (5, 8, 12)
 FIXED_RATE, DROPS = Family("fixed", FIXED), Family("fixed_drops", FIXED)
@@ -255,3 +258,38 @@ def test_the_expected_best_of_trials_is_the_mean_of_all_draws() -> None:
 def test_a_worth_takes_as_many_trials_as_reach_it_on_average() -> None:
     assert trials_to_reach([1.0, 2.0, 4.0], 3.0, most=20) == 2
     assert trials_to_reach([1.0, 2.0, 4.0], 5.0, most=20) is None
+
+
+# Made-up worlds
+
+
+def world(ahead: float) -> World:
+    tops = {family: 90.0 + ahead * (family == CYCLES) for family in FAMILIES}
+    return World(tops, dict.fromkeys(FAMILIES, 0.4), 0.5, dict.fromkeys((FIXED, OTHER, CYCLICAL), 0.2))
+
+
+def answered(ahead: float, seed: int) -> Answer:
+    return answer_of(played_in(world(ahead), FAMILIES, RULES, np.random.default_rng(seed))[0], RULES)
+
+
+def test_cycles_that_are_better_are_chosen_with_their_gain_over_the_best_fixed_rate() -> None:
+    answer = answered(2.0, seed=0)
+    assert (answer.verdict, answer.is_settled) == (CYCLE, True)
+    assert answer.over_fixed is not None
+    assert 0 < answer.over_fixed.low < answer.over_fixed.mean < answer.over_fixed.high
+    assert answer.regret_beside_finalists == 0
+
+
+def test_without_a_difference_that_matters_the_answer_is_the_simplest() -> None:
+    answer = answered(0.0, seed=0)
+    assert (answer.verdict, answer.is_settled, answer.chosen.family.kind) == (KEEP, True, FIXED)
+    assert len(answer.equals) == 2
+    assert answer.over_fixed is None
+
+
+def test_cycles_are_not_recommended_where_they_gain_nothing() -> None:
+    assert [answered(0.0, seed).verdict for seed in range(8)].count(CYCLE) == 0
+
+
+def test_a_decision_is_expected_to_take_fewer_runs_than_without_stopping() -> None:
+    assert 4 * len(FAMILIES) < expected_runs(FAMILIES, RULES, worlds=3) < 100
