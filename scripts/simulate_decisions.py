@@ -3,10 +3,11 @@
 import argparse
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -145,6 +146,28 @@ def summary(setting: Setting, outcomes: Sequence[Outcome]) -> dict[str, object]:
     }
 
 
+def table(found: Sequence[Mapping[str, Any]]) -> str:
+    """The summaries as a table of docs/decide.md."""
+    heads = (
+        "worlds",
+        "settled",
+        "wrong CLR",
+        "intervals cover",
+        "regret",
+        "95% below",
+        "of the full grid",
+        "runs",
+        "full grid",
+    )
+    lines = [f"| {' | '.join(heads)} |", f"| --- |{' ---: |' * (len(heads) - 1)}"]
+    for one in found:
+        shares = (f"{one[key]:.1%}" for key in ("settled", "wrong_clr", "intervals_cover"))
+        points = (f"{one[key]:.2f}" for key in ("regret_mean", "regret_95", "regret_exhaustive_mean"))
+        runs = (f"{one[key]:.0f}" for key in ("runs_mean", "runs_of_exhaustive_grid"))
+        lines.append(f"| {' | '.join([one['setting']['name'], *shares, *points, *runs])} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Play the decisions of every setting, and write down what they come to."""
     parser = argparse.ArgumentParser(description=main.__doc__)
@@ -157,7 +180,7 @@ def main() -> None:
         random = np.random.default_rng(place)
         found.append(summary(setting, [outcome(setting.world(random), random) for _ in range(arguments.decisions)]))
     write_text(arguments.to, json.dumps({"margin": RULES.margin, "settings": found}, indent=1) + "\n")
-    console.print(str(arguments.to))
+    print(table(found), arguments.to, sep="\n\n")
 
 
 if __name__ == "__main__":

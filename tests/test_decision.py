@@ -136,8 +136,11 @@ def test_the_regret_is_below_its_bound_in_at_least_95_percent() -> None:
     assert covered / 500 >= 0.95
 
 
-def test_the_flat_part_around_the_best_ends_where_more_than_the_margin_is_lost() -> None:
-    assert flat_rungs({-2: 91.9, -1: 90.0, 0: 91.8, 1: 92.0, 2: 91.6}, margin=0.5) == (0, 2)
+def test_the_flat_part_around_the_chosen_peak_ends_where_more_than_the_margin_is_lost() -> None:
+    firsts = [91.9, 90.0, 91.8, 92.0, 91.6]
+    values = {one: {1: worth} for one, worth in zip(candidates(5), firsts, strict=True)}
+    values[candidates(5)[3]] |= {2: 80.0}  # a seed that the others have not had
+    assert flat_rungs(values, candidates(5)[3], margin=0.5) == (2, 4)
 
 
 # The final

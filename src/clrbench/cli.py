@@ -44,6 +44,12 @@ def plan() -> None:
     run()
 
 
+def decide() -> None:
+    """`clrbench decide CHOICES`: which policy to take, at which rates."""
+    sys.argv[1:] = ["experiment=decide", *sys.argv[1:]]
+    run()
+
+
 def range_test() -> None:
     """`clrbench range-test CHOICES`: measure bounds."""
     _carry_out(measure_bounds)
@@ -74,11 +80,13 @@ def main(hydra_main: Callable[[], Any]) -> None:
 def _register_plugins() -> None:
     """Tell Hydra of the suite's sweeper and launchers, which it does not look for; a worker gets the list from its driver."""
     plugins = Plugins.instance()  # executes the modules of Hydra's own plugins anew, hence before those that derive from them
+    from hydra_plugins.clrbench_cells._decision import DecisionSweeper
     from hydra_plugins.clrbench_cells._joblib import SETTINGS, WorkersLauncher
     from hydra_plugins.clrbench_cells._slurm import SlurmLauncher
     from hydra_plugins.clrbench_cells._sweeper import CellSweeper
 
     plugins.register(CellSweeper)
+    plugins.register(DecisionSweeper)
     plugins.register(SlurmLauncher)
     plugins.register(WorkersLauncher)
     ConfigStore.instance().store(group="hydra/launcher", name="joblib", node=SETTINGS)

@@ -142,6 +142,17 @@ class RangeTest:
 
 
 @dataclass
+class Decide:
+    """How a decision between policies is made: docs/decide.md. families: arms, of each kind the simplest first."""
+
+    families: list[str] = MISSING
+    ratio: float = _above(1)
+    looks: list[int] = MISSING
+    margin: float | None = _above(0, None)
+    hours: float | None = _above(0, None)
+
+
+@dataclass
 class Trainer:
     """How a run is carried out: nothing here but precision and compile changes its numbers beyond rounding."""
 
@@ -201,6 +212,7 @@ class Config:
     optimizer: Optimizer = field(default_factory=Optimizer)
     bounds: Bounds = field(default_factory=Bounds)
     range_test: RangeTest = field(default_factory=RangeTest)
+    decide: Decide = field(default_factory=Decide)
     policy: Any = MISSING
     trainer: Trainer = field(default_factory=Trainer)
     tracking: Tracking = field(default_factory=Tracking)
@@ -226,12 +238,16 @@ def config_dirs(hydra: Any) -> list[str]:
 
 
 def register() -> None:
-    """Tell Hydra both forms, by the names in conf/config.yaml; ${middle:A,B}; and ${unless:A,B}: B, null where A is given."""
+    """Tell Hydra both forms, by the names in conf/config.yaml, and what values there are made of.
+
+    ${middle:A,B}; ${share:LENGTH,PART}, as of `8 epochs`; ${unless:A,B}: B, null where A is given.
+    """
     forms = ConfigStore.instance()
     forms.store(name="schema", node=Config)
     forms.store(group="hydra/sweeper", name="cells", node=CellSweeper)
     OmegaConf.register_new_resolver("middle", lambda one, other: (one + other) / 2, replace=True)
     OmegaConf.register_new_resolver("unless", lambda given, usual: usual if given is None else None, replace=True)
+    OmegaConf.register_new_resolver("share", share, replace=True)
 
 
 def checked(composed: DictConfig) -> Config:
@@ -356,6 +372,13 @@ def in_iterations(length: Any, iterations_per_epoch: int, key: str) -> int:
     if isinstance(length, bool) or not isinstance(length, int) or length < 1:
         raise ConfigError(f"{key}={length} is not a length: write iterations (2000) or epochs ('4 epochs'), at least one")
     return length
+
+
+def share(length: Any, part: float) -> Any:
+    """A part of a length in the same form, at least one iteration; what is no length stays as it is, to be refused later."""
+    if isinstance(length, str) and (match := EPOCHS.fullmatch(length.strip())):
+        return f"{float(match[1]) * part:g} epochs"
+    return max(1, round(length * part)) if isinstance(length, int) else length
 
 
 def with_iterations(settings: Any, iterations_per_epoch: int, key: str) -> Any:

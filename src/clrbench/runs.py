@@ -100,19 +100,28 @@ class Run:
     @property
     def policy(self) -> Mapping[str, Any]:
         """The policy's settings; of one that drops another, those of the other."""
-        policy = self.identity.get("policy", {})
-        dropped: Mapping[str, Any] = policy.get("schedule", policy)
-        return dropped
+        return without_drops(self.identity.get("policy", {}))
 
     @property
     def is_fixed(self) -> bool:
         """Whether its policy is one rate, but for drops. All that is said of "the fixed rate" rests on this."""
-        return self.policy.get("_target_") in _CONSTANT
+        return is_constant(self.policy)
 
     @cached_property
     def cycle_ends(self) -> list[int]:
         """The iterations at which cycles end; empty where the policy has none, or comes from outside the package."""
         return self.schedule.cycle_ends(self.result.iterations) if self.schedule else []
+
+
+def without_drops(policy: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A policy's settings, by public names; of one that drops another, those of the other."""
+    dropped: Mapping[str, Any] = policy.get("schedule", policy)
+    return dropped
+
+
+def is_constant(policy: Mapping[str, Any]) -> bool:
+    """Whether a policy, by its public name, is one rate, but for drops."""
+    return without_drops(policy).get("_target_") in _CONSTANT
 
 
 def read_runs(results: Path, sources: Sequence[str] = SOURCES) -> tuple[list[Run], list[str]]:

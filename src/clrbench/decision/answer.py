@@ -37,10 +37,10 @@ class Gain:
 class Answer:
     """worth: the mean of the chosen one on fresh seeds. gains: of the more complex finalist of each pair over the simpler one.
 
-    is_settled: whether no pair with the chosen one is open. equals: finalists from which no difference that matters parts it.
-    regret_beside_finalists, regret_beside_all: upper bounds, the second on held-out data, None where the noise is not known.
-    flat: the lowest and the highest rung of its family that lose no more than the margin. edges: families whose best lies at
-    the edge of their grid. price: {family: expected best after each of TRIALS}.
+    is_settled: whether no other finalist can be better by the margin. equals: finalists from which no difference that matters
+    parts it. regret_beside_finalists, regret_beside_all: upper bounds, the second on held-out data, None where the noise is
+    not known. flat: the lowest and the highest rung of its family around it that lose no more than the margin. edges: families
+    whose best lies at the edge of their grid. price: {family: expected best after each of TRIALS}.
     """
 
     chosen: Candidate
@@ -82,9 +82,9 @@ def answer_of(state: State, rules: Rules) -> Answer:
         is_settled=final.is_settled,
         equals=[one for one in final.left if one != chosen and final.relation(one, chosen) == EQUAL],
         gains=[_gain(final, later, earlier) for earlier, later in itertools.combinations(final.finalists, 2)],
-        regret_beside_finalists=_regret_beside_finalists(final),
+        regret_beside_finalists=final.regret_bound,
         regret_beside_all=regret_bound(state.screened, chosen, state.noise, rules.error) if state.noise else None,
-        flat=flat_rungs({one.rung: worth for one, worth in _means(state.screened, chosen.family).items()}, rules.margin),
+        flat=flat_rungs(state.screened, chosen, rules.margin),
         edges=[family for family, worths in firsts.items() if is_at_the_edge(worths)],
         price={family: _price(worths) for family, worths in firsts.items()},
     )
@@ -95,15 +95,6 @@ def _gain(final: Final, one: Candidate, other: Candidate) -> Gain:
     low, high = final.interval(one, other, final.rules.error)
     mean = fmean(differences) if all(map(math.isfinite, differences)) else math.nan
     return Gain(one, other, mean, low, high, len(differences), final.relation(one, other))
-
-
-def _regret_beside_finalists(final: Final) -> float:
-    others = [one for one in final.finalists if one not in (final.chosen, *final.diverged)]
-    return max([0.0, *(final.interval(one, final.chosen, final.rules.error)[1] for one in others)])
-
-
-def _means(screened: Table, family: Family) -> dict[Candidate, float]:
-    return {one: fmean(worths.values()) for one, worths in screened.items() if one.family == family}
 
 
 def _with_first_seed(screened: Table, rules: Rules) -> dict[Family, dict[int, float]]:

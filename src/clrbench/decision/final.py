@@ -61,9 +61,15 @@ class Final:
         return next(one for one in self.left if one == leader or self.relation(one, leader) == EQUAL)
 
     @property
+    def regret_bound(self) -> float:
+        """How much more than the chosen one another finalist is worth at most; those that diverged are left out."""
+        others = [one for one in self.finalists if one not in (self.chosen, *self.diverged)]
+        return max([0.0, *(self.interval(one, self.chosen, self.rules.error)[1] for one in others)])
+
+    @property
     def is_settled(self) -> bool:
-        """Whether no pair with the chosen one is open."""
-        return not any(self.chosen in pair for pair in self._open())
+        """Whether no other finalist can be better than the chosen one by as much as counts."""
+        return self.regret_bound < self.rules.margin
 
     def relation(self, one: Candidate, other: Candidate) -> str:
         """What the first is beside the second."""

@@ -6,7 +6,7 @@ against each of the others, and Bonferroni's quantile covers them all.
 
 import math
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -85,12 +85,12 @@ def regret_bound(values: Table, chosen: Candidate, noise: Noise, error: float) -
     return max([0.0, *(mean + noise.margin_of_error(seeds, len(others), error) for mean, seeds in ahead)])
 
 
-def flat_rungs(values: Mapping[int, float], margin: float) -> tuple[int, int]:
-    """The lowest and the highest rung around the best, {rung: worth}, between which none is more than `margin` below it."""
-    top = max(values, key=values.__getitem__)
-    low = high = top
-    while values.get(low - 1, -math.inf) >= values[top] - margin:
+def flat_rungs(values: Table, chosen: Candidate, margin: float) -> tuple[int, int]:
+    """The lowest and the highest rung around the chosen one between which its family loses at most `margin`."""
+    family = {one.rung: mean_difference(values, one, chosen)[0] for one in values if one.family == chosen.family}
+    low = high = chosen.rung
+    while family.get(low - 1, -math.inf) >= -margin:
         low -= 1
-    while values.get(high + 1, -math.inf) >= values[top] - margin:
+    while family.get(high + 1, -math.inf) >= -margin:
         high += 1
     return low, high

@@ -87,13 +87,18 @@ def conclude(cells: Sequence[Cell], reasons: dict[Cell, str], console: Console, 
     from clrbench.report.terminal import print_summary
     from clrbench.runs import OWN, run_of
 
-    states = {cell: state_of(cell) for cell in cells}
-    ended = [cell for cell in cells if states[cell].is_ended]
-    for cell in ended:
-        remove_invalid(cell.invalid)
-    if ended:
+    if ended := [cell for cell in cells if state_of(cell).is_ended]:
         title = f"{len(ended)} of {len(cells)} runs, mean ± 95% interval over seeds"
         print_summary(console, title, [run for cell in ended for run in run_of(cell.record, OWN)], conf, results)
+    return failures(cells, reasons)
+
+
+def failures(cells: Sequence[Cell], reasons: dict[Cell, str]) -> list[Fault]:
+    """Record what failed, and return why; of what has ended, an earlier failure is forgotten."""
+    states = {cell: state_of(cell) for cell in cells}
+    for cell, state in states.items():
+        if state.is_ended:
+            remove_invalid(cell.invalid)
     failed = {
         cell: cell.error or reasons.get(cell) or state.reason or state.status
         for cell, state in states.items()

@@ -72,7 +72,7 @@ class Planner:
 
     def _cell(self, overrides: tuple[str, ...]) -> tuple[Cell, Spec | None]:
         try:
-            spec = self._spec(overrides)
+            spec = self.spec(overrides)
         except (HydraException, OmegaConfBaseException) as error:  # some of which are an OSError too
             return self._invalid(overrides, in_one_line(error, overrides, self._compose)), None
         except (ClrbenchError, OSError) as error:
@@ -101,8 +101,11 @@ class Planner:
         experiment = chosen[-1] if chosen and Path(chosen[-1]).name == chosen[-1] else self._experiment
         return Cell(overrides, invalid_record(Path(self._paths.results), experiment, overrides), error=reason)
 
-    def _spec(self, overrides: tuple[str, ...]) -> Spec:
-        """The run of these overrides; composed anew for each seed only where a value is made of it."""
+    def spec(self, overrides: tuple[str, ...]) -> Spec:
+        """The run of these overrides; composed anew for each seed only where a value is made of it.
+
+        Raises ClrbenchError, or an error of Hydra's, for what cannot be run.
+        """
         others, seed = split_seed(overrides)
         if seed is not None and others in self._specs:
             known = self._specs[others]

@@ -26,6 +26,7 @@ from clrbench.errors import ClrbenchError, ConfigError
 from clrbench.lock import clear_lock
 from clrbench.sweep.carry import Carrier, conclude
 from clrbench.sweep.cells import Cell
+from clrbench.sweep.faults import Fault
 from clrbench.sweep.job import JOB, JobLoader
 from clrbench.sweep.plan import pace, plan_table, seeds_warning
 from clrbench.sweep.planner import Planner
@@ -64,14 +65,18 @@ class CellSweeper(Sweeper):
         if self._plan_only:
             self._console.print(plan_table([*planner.range_tests, *cells], speeds, workers))
             return
-        able = [cell for cell in cells if cell.error is None]
+        reasons = self._run([cell for cell in cells if cell.error is None])
+        self._fail(conclude(cells, reasons, self._console, self._conf, Path(self._paths.results)), len(cells))
+
+    def _run(self, able: Sequence[Cell]) -> dict[Cell, str]:
+        """Carry out cells that can be run, show how far they are, and return why those that failed did."""
         is_tracked = any(cell.job is not None and cell.job.config.tracking.wandb != "disabled" for cell in able)
         if is_tracked and (line := unheeded()):
             self._say(line)  # once, for workers say nothing
         carrier = Carrier(self._launch, self._say)
         with _interruptible(able), Watch(able, self._console), _workers_stderr_in(self._log):
             carrier.carry_out(able)
-        self._conclude(cells, carrier.reasons)
+        return carrier.reasons
 
     def _combinations(self, arguments: list[str]) -> list[list[str]]:
         assert self.hydra_context is not None
@@ -119,15 +124,15 @@ class CellSweeper(Sweeper):
         returns = self.launcher.launch([[f"{JOB}={job}"] for job in jobs], initial_job_idx=0)
         return [_reason(returned) for returned in returns]
 
-    def _conclude(self, cells: Sequence[Cell], reasons: dict[Cell, str]) -> None:
-        found = conclude(cells, reasons, self._console, self._conf, Path(self._paths.results))
+    def _fail(self, found: Sequence[Fault], cells: int) -> None:
+        """Say what failed of so many cells; the process ends with 1 where anything did."""
         for fault in found:
             print(f"failed: {fault.label}: {fault.reason}", file=sys.stderr)
         if found:
             failed = [cell for fault in found for cell in fault.cells]
             where = ", ".join(sorted({str(cell.invalid.folder.parent) for cell in failed}))
             print(
-                f"{len(failed)} of {len(cells)} runs failed; the same command tries them again. "
+                f"{len(failed)} of {cells} runs failed; the same command tries them again. "
                 f"Their records: {where}; what their processes said: {self._log}",
                 file=sys.stderr,
             )

@@ -1,0 +1,225 @@
+"""The answer of a decision as text and as JSON."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from clrbench.decision.answer import TRIALS, Answer, Gain
+from clrbench.decision.final import EQUAL, OPEN
+from clrbench.decision.strategy import State
+from clrbench.decision.trials import Candidate, Family
+from clrbench.measure import Measure
+
+_STANDS = {EQUAL: "no difference that matters", OPEN: "open"}
+# What CyclicLR needs none of: whose name, or place, a setting is.
+_ASIDE = ("name", "_target_")
+# The paper's way: cycles up to the bound that the range test finds.
+_STRAIGHT = ("triangular2", 0)
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A decision that is over. task: the names of data and model; bounds: of each candidate base_lr and max_lr.
+
+    command: runs the chosen candidate, of seed 1; policy: its settings, lengths in iterations; trained: its spec's policy, by
+    name. metric: of the final, where that has another. hours: of training. range_test: its ramps, in runs.
+    """
+
+    task: tuple[str, str]
+    measure: Measure
+    metric: str
+    iterations: int
+    answer: Answer
+    state: State
+    bounds: Mapping[Candidate, tuple[float, float]]
+    command: str
+    policy: Mapping[str, Any]
+    runs: int
+    hours: float
+    range_test: float
+    notes: Sequence[str] = ()
+
+    def named(self, candidate: Candidate) -> str:
+        """A candidate with its peak."""
+        return f"{candidate.family.name} at {self.bounds[candidate][1]:g}"
+
+    def amount(self, worth: float, sign: str = "") -> str:
+        """How much better or worse, with its unit. sign: `+` to say that it is better."""
+        form, unit = (".2f", "points") if self.measure.is_percent else (".3g", self.measure.unit)
+        return f"{worth:{sign}{form}} {unit}".rstrip()
+
+    def interval(self, low: float, high: float) -> str:
+        """Both ends, without the unit."""
+        form = "+.2f" if self.measure.is_percent else "+.3g"
+        return f"[{low:{form}}, {high:{form}}]"
+
+    def value(self, worth: float) -> str:
+        """A value of the metric, with its unit."""
+        return self.measure.value(self.measure.sign * worth)
+
+    def peaks(self, family: Family) -> dict[float, float]:
+        """{peak: value of the metric} on held-out data, with the seed that all have; without those that diverged with it."""
+        tried = {one: worths[min(worths)] for one, worths in self.state.screened.items() if one.family == family}
+        values = {self.bounds[one][1]: self.measure.sign * worth for one, worth in tried.items() if math.isfinite(worth)}
+        return dict(sorted(values.items()))
+
+    @property
+    def snippet(self) -> str:
+        """The line for a project of one's own."""
+        settings = {key: value for key, value in self.policy.items() if key not in _ASIDE and value is not None}
+        target = str(self.policy.get("_target_", "")).rpartition(".")[2]
+        return f"CyclicLR({', '.join([repr(target), *(f'{key}={value!r}' for key, value in settings.items())])})"
+
+
+def lines(decided: Decided) -> list[str]:
+    """The answer in words, most important first."""
+    answer = decided.answer
+    return [
+        _headline(decided),
+        *_reasons(decided),
+        f"regret   {_regret(decided)}",
+        *(f"turns    {line}" for line in _turns(decided)),
+        *(f"note     {line}" for line in decided.notes),
+        f"cost     {decided.runs} runs of {decided.iterations:,} iterations, {decided.hours:.2f} h of training",
+        *_price(decided),
+        f"run      {decided.command}",
+        "yours    from clrbench import CyclicLR",
+        f"         clr = {decided.snippet}",
+        f"         Trainer(max_steps={decided.iterations}, callbacks=[clr])  # or clr.attach(optimizer) in a loop of your own",
+        *([] if answer.is_settled else ["more     decide.looks=[5,8,12,20] looks at more seeds"]),
+    ]
+
+
+def _headline(decided: Decided) -> str:
+    answer = decided.answer
+    base_lr, max_lr = decided.bounds[answer.chosen]
+    step_size = decided.policy.get("step_size")
+    rates = f"max_lr {max_lr:g}" if "max_lr" in decided.policy else f"rate {max_lr:g}"
+    rates += f", base_lr {base_lr:g}" if "max_lr" in decided.policy and "base_lr" in decided.policy else ""
+    rates += f", step_size {step_size:,}" if step_size else ""
+    guess = "" if answer.is_settled else " (not settled: the best guess)"
+    return f"answer   {answer.verdict}{guess}: {answer.chosen.family.name} with {rates}"
+
+
+def _reasons(decided: Decided) -> Iterable[str]:
+    answer, final = decided.answer, decided.state.final
+    assert final is not None
+    seeds = final.seeds[answer.chosen]
+    yield f"worth    {decided.metric.replace('_', ' ')} {decided.value(answer.worth)}, the mean of {seeds} fresh seeds"
+    if answer.equals:
+        names = " and ".join(decided.named(one) for one in answer.equals)
+        yield f"because  no difference that matters parts it from {names}, and it is the simplest"
+    for gain in answer.gains:
+        yield f"{'gain':<9}{_gain(decided, gain)}"
+    for one in final.diverged:
+        yield f"diverged {decided.named(one)}, with a fresh seed"
+
+
+def _gain(decided: Decided, gain: Gain) -> str:
+    stands = _STANDS.get(gain.relation, gain.relation)
+    if math.isnan(gain.mean):
+        return f"{decided.named(gain.one)} beside {decided.named(gain.other)}: one of them diverged"
+    amount = f"{decided.amount(gain.mean, sign='+')} {decided.interval(gain.low, gain.high)}"
+    return f"{decided.named(gain.one)} over {decided.named(gain.other)}: {amount}, {gain.seeds} seeds: {stands}"
+
+
+def _regret(decided: Decided) -> str:
+    answer = decided.answer
+    beside = f"at most {decided.amount(answer.regret_beside_finalists)} beside the other finalists"
+    if answer.regret_beside_all is None:
+        return beside
+    of_all = decided.amount(answer.regret_beside_all)
+    return f"{beside}; at most {of_all} beside every candidate tried, on held-out data (95% each)"
+
+
+def _turns(decided: Decided) -> Iterable[str]:
+    answer, margin = decided.answer, decided.amount(decided.measure.margin)
+    family = answer.chosen.family
+    rates = sorted(decided.bounds[one][1] for one in decided.bounds if one.family == family and _is_flat(answer, one))
+    if len(rates) > 1:
+        between = f"between {rates[0]:g} and {rates[-1]:g}"
+        yield f"any peak of {family.name} {between} does: it loses at most {margin} on held-out data"
+    else:
+        yield f"no other peak of {family.name} does: half or twice {rates[0]:g} loses more than {margin} on held-out data"
+    for one in answer.edges:
+        yield f"the best peak of {one.name} lies at the edge of what was tried: a farther one may be better"
+    yield f"another budget than {decided.iterations:,} iterations, or other data, need another decision"
+
+
+def _is_flat(answer: Answer, candidate: Candidate) -> bool:
+    return answer.flat[0] <= candidate.rung <= answer.flat[1]
+
+
+def _price(decided: Decided) -> Iterable[str]:
+    """What a search of a person reaches, from the trials with seed 1."""
+    shown = [family for family in decided.answer.price if decided.answer.price[family]]
+    width = max(len(family.name) for family in shown)
+    trials = ", ".join(map(str, TRIALS))
+    yield f"price    expected best on held-out data after {trials} random trials, a run each, among the peaks tried"
+    for family in shown:
+        values = "  ".join(decided.value(worth) for worth in decided.answer.price[family])
+        yield f"         {family.name:<{width}}  {values}"
+    for one, worths in decided.state.screened.items():
+        first = worths[min(worths)]  # the seed that the others were tried with
+        if (one.family.name, one.rung) == _STRAIGHT and math.isfinite(first):
+            tested = f"after ramps as long as {decided.range_test:.2g} runs" if decided.range_test else "at the first peak"
+            yield f"         {decided.named(one)}, {tested}, without a search: {decided.value(first)}"
+
+
+def as_json(decided: Decided) -> dict[str, Any]:
+    """All of it, for programs; worths as values of the metric, amounts positive where the first is better."""
+    answer, final = decided.answer, decided.state.final
+    assert final is not None
+    return {
+        "data": decided.task[0],
+        "model": decided.task[1],
+        "iterations": decided.iterations,
+        "metric": decided.metric,
+        "mode": decided.measure.mode,
+        "unit": decided.measure.unit,
+        "margin": decided.measure.margin,
+        "verdict": answer.verdict,
+        "settled": answer.is_settled,
+        "chosen": _candidate(decided, answer.chosen),
+        "policy": {key: value for key, value in decided.policy.items() if value is not None},
+        "command": decided.command,
+        "value": decided.measure.sign * answer.worth,
+        "equal": [_candidate(decided, one) for one in answer.equals],
+        "finalists": [
+            {
+                **_candidate(decided, one),
+                "values": _values(decided, final.worths(one, final.seeds[one])),
+            }
+            for one in final.finalists
+        ],
+        "gains": [_gain_of(decided, gain) for gain in answer.gains],
+        "regret_beside_finalists": answer.regret_beside_finalists,
+        "regret_beside_all": answer.regret_beside_all,
+        "peaks": {
+            family.name: {f"{peak:g}": value for peak, value in decided.peaks(family).items()} for family in answer.price
+        },
+        "price": {
+            family.name: dict(zip(map(str, TRIALS), _values(decided, worths), strict=False))
+            for family, worths in answer.price.items()
+        },
+        "runs": decided.runs,
+        "hours": round(decided.hours, 4),
+        "notes": list(decided.notes),
+    }
+
+
+def _values(decided: Decided, worths: Iterable[float]) -> list[float | None]:
+    return [decided.measure.sign * worth if math.isfinite(worth) else None for worth in worths]
+
+
+def _candidate(decided: Decided, one: Candidate) -> dict[str, Any]:
+    base_lr, max_lr = decided.bounds[one]
+    return {"family": one.family.name, "kind": one.family.kind, "base_lr": base_lr, "max_lr": max_lr}
+
+
+def _gain_of(decided: Decided, gain: Gain) -> dict[str, Any]:
+    numbers = {"mean": gain.mean, "low": gain.low, "high": gain.high}
+    finite = {key: value if math.isfinite(value) else None for key, value in numbers.items()}
+    ends = {"of": _candidate(decided, gain.one), "over": _candidate(decided, gain.other)}
+    return {**ends, **finite, "seeds": gain.seeds, "relation": gain.relation}

@@ -1,0 +1,160 @@
+"""The sweeper behind `clrbench decide`: it asks the strategy for the next runs, until there is an answer."""
+
+import json
+import os
+import shlex
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
+
+from clrbench.checkout import program
+from clrbench.config import Decide
+from clrbench.decision.answer import answer_of
+from clrbench.decision.strategy import OVER, State, state_of
+from clrbench.decision.trials import Candidate, Trial
+from clrbench.errors import ClrbenchError, ConfigError
+from clrbench.files import write_text
+from clrbench.range_test.measure import to_measure
+from clrbench.report.decision import Decided, as_json, lines
+from clrbench.report.decision_picture import picture
+from clrbench.runs import OWN, Run, run_of
+from clrbench.spec import without_places
+from clrbench.sweep.carry import failures
+from clrbench.sweep.cells import Cell
+from clrbench.sweep.outlook import outlook, stage_line
+from clrbench.sweep.plan import pace
+from clrbench.sweep.planner import Planner
+from clrbench.sweep.question import Question, asked, check_typed, with_first_peak
+from clrbench.sweep.ramps import carry_out
+
+from ._sweeper import CellSweeper
+
+_MEASURED = "bounds=range_test"
+
+
+class DecisionSweeper(CellSweeper):
+    """Decides between policies by docs/decide.md. Every run is an ordinary one: found again where there is its record."""
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Decide for the task that the command line names, and print the answer; the process ends with 1 if a run failed."""
+        typed = self._typed(arguments)
+        check_typed(typed)
+        composed = self._compose(typed)
+        decide = Decide(**OmegaConf.to_container(composed.decide, resolve=True))  # type: ignore[arg-type]
+        given = [text for text in typed if text.startswith("bounds") and text != _MEASURED]
+        is_measured = composed.task.name == "image" and not given
+        if is_measured:
+            typed = [text for text in typed if text != _MEASURED]  # the plan comes first
+        planner = self._planner()
+        question = asked(typed, decide, lambda overrides: planner.spec(tuple(overrides)))
+        for line in outlook(question, self._pace_of(planner, question), os.cpu_count() or 1, is_measured, decide.hours):
+            self._say(line)
+        if self._plan_only:
+            return
+        tested = 0.0
+        if is_measured:
+            question, tested = self._measured(question)
+        state, runs = self._decided(planner, question, decide.hours)
+        self._conclude(question, state, runs, tested)
+
+    def _typed(self, arguments: list[str]) -> list[str]:
+        assert self.hydra_context is not None
+        overrides = OverridesParser.create(config_loader=self.hydra_context.config_loader).parse_overrides(arguments)
+        for override in overrides:
+            if override.is_sweep_override():
+                raise ConfigError(f"{override.input_line}: a decision is about one task: decide once for each value")
+        return list(arguments)
+
+    def _pace_of(self, planner: Planner, question: Question) -> float | None:
+        """Seconds an iteration, None where no run tells."""
+        (cell,) = planner.cells([question.of_trial(Trial(Candidate(question.families[0], 0), 1))])
+        return pace(Path(self._paths.results)).of(cell)
+
+    def _measured(self, question: Question) -> tuple[Question, float]:
+        """The question with the first peak that the range test finds, and in how many runs' iterations its ramps did."""
+        composed = self._compose([*question.typed, f"arm={question.arm(question.families[0])}"])
+        measured = carry_out(to_measure(composed), self._say)
+        found, tested = measured.bounds, sum(run.result.iterations for run in measured.runs) / question.iterations
+        if found.max_lr is None:
+            self._say(f"start: the range test shows no bounds ({' '.join(found.reasons)}); first peak {question.first_peak:g}")
+            return question, tested
+        self._say(f"start: the range test is {found.verdict}: first peak {found.max_lr:.3g}")
+        return with_first_peak(question, found.max_lr), tested
+
+    def _decided(self, planner: Planner, question: Question, hours: float | None) -> tuple[State, dict[Trial, Run]]:
+        """The last state, and the runs of all trials."""
+        runs: dict[Trial, Run] = {}
+        workers, started = os.cpu_count() or 1, ""
+        while True:
+            worths = {trial: question.worth(trial, run) for trial, run in runs.items()}
+            state = state_of(worths, question.families, question.rules)
+            if state.stage == OVER:
+                return state, runs
+            made = planner.cells([question.of_trial(trial) for trial in state.wanted])
+            cells = [replace(cell, shared=frozenset(question.typed)) for cell in made]
+            if hours is not None and runs and not self._has_time(cells, runs, hours * workers):
+                return state, runs
+            if state.stage != started:
+                started = state.stage
+                self._say(stage_line(state))
+            reasons = self._run([cell for cell in cells if cell.error is None])
+            self._fail(failures(cells, reasons), len(cells))
+            runs |= {trial: run_of(cell.record, OWN)[0] for trial, cell in zip(state.wanted, cells, strict=True)}
+
+    def _has_time(self, cells: Sequence[Cell], runs: dict[Trial, Run], hours: float) -> bool:
+        """Whether the cells fit in what is left of the hours of training, by the mean of the runs so far."""
+        spent = _hours(list(runs.values()))
+        return spent + len(cells) * spent / len(runs) <= hours
+
+    def _conclude(self, question: Question, state: State, runs: dict[Trial, Run], tested: float) -> None:
+        spent = _hours(list(runs.values()))
+        if state.final is None or not state.final.seeds:
+            raise ClrbenchError(
+                f"decide.hours ends the decision in its stage {state.stage}, before fresh seeds could tell: {len(runs)} runs "
+                f"took {spent:.2f} h of training; the same command with more hours goes on"
+            )
+        answer = answer_of(state, question.rules)
+        chosen = question.overrides(answer.chosen)
+        spec = self._planner().spec((*chosen, "seed=1"))
+        last = next(run for trial, run in runs.items() if trial.is_final)
+        decided = Decided(
+            task=(question.config.data.name, question.config.model.name),
+            measure=question.measure,
+            metric=last.result.metric,
+            iterations=question.iterations,
+            answer=answer,
+            state=state,
+            bounds={one: (question.base(one), question.peak(one)) for one in state.screened},
+            command=f"{program()} {shlex.join([*without_places(chosen[1:]), 'seed=1'])}",
+            policy=spec.policy,
+            runs=len(runs),
+            hours=spent,
+            range_test=tested,
+            notes=_notes(question, state, last),
+        )
+        for line in lines(decided):
+            self._say(line)
+        name = f"{'-'.join(decided.task)}-{question.iterations}"
+        files = {"json": json.dumps(as_json(decided), indent=1) + "\n", "svg": picture(decided)}
+        for ending, text in files.items():
+            path = Path(self._paths.outputs) / "decide" / f"{name}.{ending}"
+            write_text(path, text)
+            self._say(str(path))
+
+
+def _hours(runs: Sequence[Run]) -> float:
+    return sum(run.result.seconds for run in runs) / 3600
+
+
+def _notes(question: Question, state: State, last: Run) -> list[str]:
+    notes = []
+    if question.config.task.is_own and last.result.metric == last.evaluated:
+        notes.append("the module has no test loop: the final was on validation data too, with fresh seeds")
+    if not question.config.task.is_own and question.config.data.split == "paper":
+        notes.append("data.split=paper holds no images out: peaks and final were both judged on the test set")
+    if state.stage != OVER:
+        notes.append("decide.hours ended the final early: the same command with more hours goes on")
+    return notes

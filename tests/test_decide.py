@@ -1,0 +1,141 @@
+"""`clrbench decide` from its command line to its answer."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, composed
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+from specs import SMALL
+from sweeps import IN_THIS_PROCESS, run
+
+from clrbench import config
+from clrbench.config import Decide, checked, share
+from clrbench.decision.trials import CYCLICAL, FIXED, OTHER, Candidate, Family, Trial
+from clrbench.errors import ConfigError
+from clrbench.spec import Spec, resolve
+from clrbench.store import records
+from clrbench.sweep.outlook import outlook
+from clrbench.sweep.question import Question, asked, check_typed
+
+SHIPPED = [f"decide/{path.stem}" for path in (ROOT / "conf" / "arm" / "decide").glob("*.yaml")]
+
+
+def spec_of(overrides: list[str]) -> Spec:
+    config.register()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        made: DictConfig = compose("config", overrides)
+    return resolve(checked(made), SMALL)
+
+
+def question(*typed: str, families: tuple[str, ...] = ("decide/fixed", "decide/triangular2")) -> Question:
+    return asked(typed, Decide(families=list(families), ratio=4.0, looks=[5, 8, 12]), spec_of)  # type: ignore[arg-type]
+
+
+def test_the_shipped_families_are_those_that_a_decision_names() -> None:
+    assert sorted(composed("experiment=decide").decide.families) == sorted(SHIPPED)
+
+
+def test_families_are_fixed_cyclical_or_neither_by_their_rates() -> None:
+    kinds = {family.name: family.kind for family in question(families=tuple(composed().decide.families)).families}
+    assert kinds == {
+        **dict.fromkeys(("fixed", "fixed_drops"), FIXED),
+        **dict.fromkeys(("linear", "cosine", "wsd", "one_cycle"), OTHER),
+        **dict.fromkeys(("triangular", "triangular2", "exp_range"), CYCLICAL),
+    }
+
+
+@pytest.mark.parametrize(("length", "part", "shared"), [("32 epochs", 0.125, "4 epochs"), (1000, 0.5, 500), (3, 0.125, 1)])
+def test_a_share_of_a_length_has_its_form(length: object, part: float, shared: object) -> None:
+    assert share(length, part) == shared
+
+
+def test_the_policies_of_a_decision_fill_any_budget() -> None:
+    cycles, drops = (spec_of([f"arm=decide/{name}", "iterations=800"]).policy for name in ("triangular2", "fixed_drops"))
+    assert cycles["step_size"] == 100
+    assert drops["drops"] == [400, 600]
+
+
+def test_a_trial_is_a_run_at_its_peak_and_only_the_final_sees_the_test_set() -> None:
+    asks = question("bounds.max_lr=0.1", "data.batch_size=20")
+    candidate = Candidate(Family("triangular2", CYCLICAL), 1)
+    screened = asks.of_trial(Trial(candidate, 2))
+    assert {"arm=decide/triangular2", "bounds.max_lr=0.2", "bounds.base_lr=0.05", "seed=2", "data.batch_size=20"} < set(
+        screened
+    )
+    assert "data.evaluate=validation" in screened
+    assert "data.evaluate=validation" not in asks.of_trial(Trial(candidate, 11, is_final=True))
+    made = spec_of(list(screened))
+    assert (made.policy["base_lr"], made.policy["max_lr"], made.config.experiment) == (0.05, 0.2, "decide")
+
+
+def test_a_fixed_rate_is_tried_at_its_peak() -> None:
+    asks = question("bounds.max_lr=0.1")
+    made = spec_of(list(asks.of_trial(Trial(Candidate(Family("fixed", FIXED), -1), 1))))
+    assert made.policy["base_lr"] == 0.05
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "seed=1",
+        "arm=compare/linear",
+        "policy=fixed",
+        "policy.step_size=10",
+        "experiment=quick",
+        "data.evaluate=test",
+        "scale=2",
+    ],
+)
+def test_what_a_decision_chooses_itself_is_refused_with_what_to_do(typed: str) -> None:
+    with pytest.raises(ConfigError, match=rf"{re.escape(typed)}: a decision .*: \w+"):
+        check_typed([typed])
+
+
+def test_families_of_one_kind_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"decide.families are all fixed: .*"):
+        question(families=("decide/fixed", "decide/fixed_drops"))
+
+
+def test_the_plan_tells_stages_runs_and_hours() -> None:
+    shown = "\n".join(outlook(question("iterations=3600"), seconds=0.1, workers=2, is_measured=True, hours=0.1))
+    assert "3 ramps of 8 epochs" in shown
+    assert "peaks    8 to 18 runs" in shown
+    assert "final    10 to 24 runs" in shown
+    assert re.search(r"in all   18 to 58 runs, \d+ expected; 54 min to 2\.9 h with 2 workers", shown)
+    assert "warning: decide.hours=0.1" in shown
+
+
+QUICK = (
+    *("experiment=decide", "model=linear", "data.training_images=100", "data.batch_size=10", "iterations=16", IN_THIS_PROCESS),
+    *("decide.families=[decide/fixed,decide/triangular2]", "decide.looks=[3,4]", "bounds.max_lr=0.02", "decide.margin=5"),
+)
+
+
+def test_a_decision_ends_with_an_answer_and_the_same_command_finds_its_runs_again(tmp_path: Path) -> None:
+    done = run(tmp_path, *QUICK)
+    assert (done.returncode, done.stderr) == (0, "")
+    answer = json.loads((tmp_path / "outputs" / "decide" / "digits-linear-16.json").read_text())
+    made = {record.folder for record in records(tmp_path / "results" / "runs" / "decide")}
+    assert answer["runs"] == len(made)
+    assert re.search(r"answer   (use CLR|keep the fixed rate|take triangular2)", done.stdout)
+    assert "experiment=" not in answer["command"]
+    again = run(tmp_path, *QUICK)
+    assert again.returncode == 0
+    assert "of training" not in re.sub(r"h of training", "", again.stdout)
+    assert answer == json.loads((tmp_path / "outputs" / "decide" / "digits-linear-16.json").read_text())
+
+
+def test_a_limit_that_ends_a_decision_before_its_final_says_so(tmp_path: Path) -> None:
+    done = run(tmp_path, *QUICK, "decide.hours=1e-9")
+    assert done.returncode == 1
+    assert re.search(r"error: decide.hours ends the decision in its stage \w+, .* goes on", done.stderr)
+    assert "answer" not in done.stdout
+
+
+def test_several_values_are_refused(tmp_path: Path) -> None:
+    done = run(tmp_path, *QUICK, "data.augment=none,crop_flip")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "data.augment=none,crop_flip: a decision is about one task" in done.stderr

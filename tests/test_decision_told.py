@@ -1,0 +1,103 @@
+"""How the answer of a decision is told: as text, as JSON and as a picture."""
+
+import dataclasses
+import json
+import math
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from clrbench.decision.answer import CYCLE, KEEP, answer_of
+from clrbench.decision.trials import CYCLICAL, FIXED, OTHER, Family, Rules
+from clrbench.decision.worlds import World, played
+from clrbench.measure import PERCENT, Measure
+from clrbench.report.decision import Decided, as_json, lines
+from clrbench.report.decision_picture import picture
+
+FAMILIES = [Family("fixed", FIXED), Family("linear", OTHER), Family("triangular2", CYCLICAL)]
+POLICY = {
+    "name": "triangular2",
+    "_target_": "clrbench.schedules.triangular2",
+    "base_lr": 0.01,
+    "max_lr": 0.04,
+    "step_size": 50,
+    "window": None,
+}
+BITS = Measure("val_bpc", "min", "bits", 0.5)
+
+
+def decided(ahead: float, measure: Measure = PERCENT, noise: float = 0.2, seed: int = 0) -> Decided:
+    """A decision in a world in which cycles are ahead."""
+    tops = {family: ahead * (family.kind == CYCLICAL) for family in FAMILIES}
+    tops = {family: measure.sign * 90.0 + top for family, top in tops.items()}
+    world = World(tops, dict.fromkeys(FAMILIES, 0.4), 0.5, dict.fromkeys((FIXED, OTHER, CYCLICAL), noise))
+    rules = Rules(margin=0.5)
+    state, runs = played(world, FAMILIES, rules, np.random.default_rng(seed))
+    return Decided(
+        task=("digits", "small_cnn"),
+        measure=measure,
+        metric=measure.metric,
+        iterations=400,
+        answer=answer_of(state, rules),
+        state=state,
+        bounds={one: (0.005 * 2.0**one.rung, 0.02 * 2.0**one.rung) for one in state.screened},
+        command="python train.py arm=decide/triangular2 seed=1",
+        policy=POLICY,
+        runs=runs,
+        hours=0.1,
+        range_test=1.5,
+        notes=["a note"],
+    )
+
+
+def test_the_first_line_says_what_to_take_and_a_project_of_ones_own_gets_its_line() -> None:
+    said = lines(decided(ahead=2.0))
+    assert said[0].startswith(f"answer   {CYCLE}: triangular2 with max_lr 0.0")
+    assert "step_size 50" in said[0]
+    assert "         clr = CyclicLR('triangular2', base_lr=0.01, max_lr=0.04, step_size=50)" in said
+    assert "run      python train.py arm=decide/triangular2 seed=1" in said
+
+
+def test_gain_regret_and_what_would_turn_it_are_told_in_points() -> None:
+    told = "\n".join(lines(decided(ahead=2.0)))
+    gain = ("gain     triangular2 at", "points [+", "seeds: better")
+    for part in (*gain, "regret   at most 0.00 points beside", "turns    ", "note     a note"):
+        assert part in told
+
+
+def test_where_less_is_better_values_are_those_of_the_metric_and_gains_are_still_positive() -> None:
+    made = decided(ahead=2.0, measure=BITS)
+    content = as_json(made)
+    assert made.answer.verdict == CYCLE
+    assert content["value"] == pytest.approx(88, abs=1)
+    (gain,) = (gain for gain in content["gains"] if gain["over"]["family"] == "fixed" and gain["of"]["family"] == "triangular2")
+    assert gain["mean"] == pytest.approx(2, abs=0.5)
+
+
+def test_no_difference_that_matters_is_an_answer() -> None:
+    told = lines(decided(ahead=0.0))
+    assert told[0].startswith(f"answer   {KEEP}: ")
+    assert any(line.startswith("because  no difference that matters") for line in told)
+
+
+def test_an_open_decision_says_that_it_is_a_guess_and_what_would_settle_it() -> None:
+    told = lines(decided(ahead=0.5, noise=2.0))
+    assert "(not settled: the best guess)" in told[0]
+    assert told[-1].startswith("more     decide.looks=")
+
+
+def test_json_holds_no_number_that_json_lacks() -> None:
+    made = decided(ahead=2.0)
+    first = made.answer.gains[0]
+    broken = dataclasses.replace(first, mean=math.nan, low=-math.inf, high=math.inf)
+    made = dataclasses.replace(made, answer=dataclasses.replace(made.answer, gains=[broken]))
+    assert json.loads(json.dumps(as_json(made), allow_nan=False))["gains"][0]["mean"] is None
+
+
+def test_the_picture_has_a_panel_a_family_and_escapes_names() -> None:
+    made = dataclasses.replace(decided(ahead=2.0), task=("a<b", "net"))
+    root = ElementTree.fromstring(picture(made))
+    texts = ["".join(node.itertext()) for node in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"fixed", "linear", "triangular2 (the answer)"} <= set(texts)
+    assert "a<b" in "".join(root.find("{http://www.w3.org/2000/svg}title").itertext())  # type: ignore[union-attr]
