@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from conftest import ROOT
 
 from clrbench.decision.answer import CYCLE, KEEP, answer_of
 from clrbench.decision.trials import CYCLICAL, FIXED, OTHER, Family, Rules
@@ -14,6 +15,7 @@ from clrbench.decision.worlds import World, played
 from clrbench.measure import PERCENT, Measure
 from clrbench.report.decision import Decided, as_json, lines
 from clrbench.report.decision_picture import picture
+from simulate_decisions import table
 
 FAMILIES = [Family("fixed", FIXED), Family("linear", OTHER), Family("triangular2", CYCLICAL)]
 POLICY = {
@@ -101,3 +103,8 @@ def test_the_picture_has_a_panel_a_family_and_escapes_names() -> None:
     texts = ["".join(node.itertext()) for node in root.iter("{http://www.w3.org/2000/svg}text")]
     assert {"fixed", "linear", "triangular2 (the answer)"} <= set(texts)
     assert "a<b" in "".join(root.find("{http://www.w3.org/2000/svg}title").itertext())  # type: ignore[union-attr]
+
+
+def test_the_page_of_the_decision_shows_what_the_simulation_found() -> None:
+    found = json.loads((ROOT / "results" / "bench" / "decisions.json").read_text())["settings"]
+    assert table(found) in (ROOT / "docs" / "decide.md").read_text()
