@@ -26,7 +26,7 @@ from clrbench.lock import lock_path, locked
 from clrbench.runs import OWN, run_of
 from clrbench.schema import SCHEMA
 from clrbench.store import CHECKPOINT, PROGRESS, Evaluation, Record, Result, run_folder
-from clrbench.sweep.carry import Carrier
+from clrbench.sweep.carry import Carrier, conclude
 from clrbench.sweep.cells import Cell, state_of
 from clrbench.sweep.faults import faults
 from clrbench.sweep.invalid import invalid_record, remove_invalid, write_invalid
@@ -470,11 +470,9 @@ def test_an_error_outside_of_a_training_fails_its_cell_alone_and_is_recorded(
     cells = [make_cell("a"), make_cell("b")]
     reasons = swept(cells, Launcher(cells, raising="a"))
     sweeper = sweeper_with(None)
-    paths = {"data": "data", "results": "results", "outputs": "outputs"}
-    sources = [{"provider": "main", "path": str(ROOT / "conf")}]
-    sweeper.config = DictConfig({"paths": paths, "hydra": {"runtime": {"config_sources": sources}}})
+    sweeper.config = DictConfig({"paths": {"data": "data", "results": "results", "outputs": "outputs"}})
     with pytest.raises(SystemExit) as caught:
-        sweeper._conclude(cells, reasons)
+        sweeper._fail(conclude(cells, reasons, Console(quiet=True), ROOT / "conf", Path("results")), len(cells))
     assert caught.value.code == 1
     result = cells[0].invalid.result()
     assert result is not None

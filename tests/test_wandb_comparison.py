@@ -199,7 +199,7 @@ def test_the_report_is_the_answer_the_figure_and_the_table_of_the_page(server: W
     assert [block["type"] for block in blocks][1:4] == ["markdown-block", "panel-grid", "markdown-block"]
     figure = blocks[2]["metadata"]["panelBankSectionConfig"]["panels"]
     assert [panel["config"]["metrics"] for panel in figure] == [["test_accuracy"], ["lr"]]
-    assert table.startswith("| claim | verdict | measured here | in the paper |")
+    assert table.startswith("| claim | verdict | measured here, 95% interval | in the paper |")
     assert "](" not in table
 
 
