@@ -30,10 +30,8 @@ def summary(contents: Contents, conf: Path) -> str:
     parts = [
         "# What the runs say",
         "`make report` generates this file and the page beside it from `results/`.",
-        *answer_paragraphs(contents),
+        *_with_picture(answer_paragraphs(contents), "![accuracy against epochs, and the learning rates](table1.svg)"),
     ]
-    if contents.answer:
-        parts += ["![accuracy against epochs, and the learning rates](table1.svg)"]
     parts += claims_in_short(table, "")
     parts += ["## The claims in detail", "\n\n".join(_detail(row) for row in table.judged)]
     parts += ["## Not run yet", "\n".join(_waiting(row.row) for row in table.waiting)]
@@ -61,6 +59,11 @@ def answer_paragraphs(contents: Contents) -> list[str]:
     answers = [f"**{heading}:** {' '.join(_prose(line) for line in lines)}" for heading, lines in others]
     first, *rest = map(_prose, measured)
     return [f"**{first}** {' '.join(rest)}", *answers]
+
+
+def _with_picture(paragraphs: Sequence[str], picture: str) -> list[str]:
+    """The picture behind what was measured and what to choose; none where there is no answer."""
+    return [*paragraphs[:2], picture, *paragraphs[2:]] if len(paragraphs) > 1 else list(paragraphs)
 
 
 def _prose(sentence: str) -> str:
@@ -139,13 +142,12 @@ def _rate(rate: float | None) -> str:
 
 def readme_block(contents: Contents) -> str:
     """The README's results: the answer, its picture and the table of claims."""
-    parts = answer_paragraphs(contents)
-    if contents.answer:
-        parts.append(
-            '<picture><source media="(max-width: 600px)" srcset="results/report/table1_narrow.svg">'
-            '<img src="results/report/table1.svg" alt="test accuracy against epochs, and learning rates below" width="100%">'
-            "</picture>"
-        )
+    picture = (
+        '<picture><source media="(max-width: 600px)" srcset="results/report/table1_narrow.svg">'
+        '<img src="results/report/table1.svg" alt="test accuracy against epochs, and learning rates below" width="100%">'
+        "</picture>"
+    )
+    parts = _with_picture(answer_paragraphs(contents), picture)
     return "\n\n".join([*parts, *claims_in_short(claim_table(contents.verdicts), "results/report/summary.md")])
 
 
