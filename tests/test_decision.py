@@ -14,7 +14,7 @@ from clrbench.decision.race import Noise, flat_rungs, noise, not_clearly_worse, 
 from clrbench.decision.sequential import bounds, repeated_interval
 from clrbench.decision.strategy import FINAL, OVER, PEAKS, RACE, State, state_of
 from clrbench.decision.trials import CYCLICAL, FIXED, OTHER, Candidate, Family, Rules, Trial
-from clrbench.decision.tuning import expected_best, trials_to_reach
+from clrbench.decision.tuning import expected_best
 from clrbench.decision.worlds import World, expected_runs
 from clrbench.decision.worlds import played as played_in
 
@@ -256,11 +256,6 @@ def test_the_expected_best_of_trials_is_the_mean_of_all_draws() -> None:
     assert expected_best(worths, 1) == pytest.approx(np.mean(worths))
     assert expected_best(worths, 2) == pytest.approx(np.mean(pairs))
     assert expected_best(worths, 200) == pytest.approx(4.0)
-
-
-def test_a_worth_takes_as_many_trials_as_reach_it_on_average() -> None:
-    assert trials_to_reach([1.0, 2.0, 4.0], 3.0, most=20) == 2
-    assert trials_to_reach([1.0, 2.0, 4.0], 5.0, most=20) is None
 
 
 # Made-up worlds

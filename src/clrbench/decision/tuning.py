@@ -9,8 +9,3 @@ def expected_best(worths: Sequence[float], trials: int) -> float:
     return sum(
         worth * ((place / number) ** trials - ((place - 1) / number) ** trials) for place, worth in enumerate(ordered, start=1)
     )
-
-
-def trials_to_reach(worths: Sequence[float], worth: float, most: int) -> int | None:
-    """The fewest trials whose expected best is at least `worth`; None where `most` are too few."""
-    return next((trials for trials in range(1, most + 1) if expected_best(worths, trials) >= worth), None)
