@@ -39,7 +39,7 @@ _LAYERS = (
     ("errors", "files", "stats", "settings", "schedules", "cycles", "descents", "complaints", "keys", "identity", "schema"),
     ("packages", "unofficial", "checkout", "environment", "orphans", "quiet"),
     ("models", "optim", "driver", "callback", "store", "lock", "task_form", "config", "policies"),
-    ("measure", "runs", "data", "spec"),
+    ("measure", "runs", "data", "problems", "spec"),
     ("range_test",),
     ("tasks",),
     ("training",),
