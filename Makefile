@@ -14,7 +14,7 @@ DATA ?= digits
 MODEL ?= small_cnn
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep plan decide range-test report verify ship advise dashboard wandb sync publish pictures screenshots test check lowest lint format bench clean
+.PHONY: help setup sweep plan decide league range-test report verify ship advise dashboard wandb sync publish pictures screenshots test check lowest lint format bench clean
 
 help:  ## list the commands
 	@echo "make COMMAND, where COMMAND is one of"
@@ -40,6 +40,9 @@ plan: $(READY)  ## list what a sweep would do, and the hours left; start nothing
 decide: $(READY)  ## which policy, at which rates, for these data   [DATA=digits] [MODEL=small_cnn] [ITERATIONS='8 epochs'] [HOURS=2]
 	@$(BIN)/python train.py experiment=decide data=$(DATA) model=$(MODEL) $(if $(ITERATIONS),iterations='$(ITERATIONS)') \
 	    $(if $(HOURS),decide.hours=$(HOURS))
+
+league: $(READY)  ## run every policy on every task, and rank them: two hours of two cores   [TASKS=digits,friedman] [POLICIES=decide/cosine]
+	@$(BIN)/python train.py experiment=league $(if $(TASKS),league.tasks='[$(TASKS)]') $(if $(POLICIES),decide.families='[$(POLICIES)]')
 
 range-test: $(READY)  ## measure base_lr and max_lr   [DATA=digits] [MODEL=small_cnn]
 	@$(BIN)/python scripts/range_test.py data=$(DATA) model=$(MODEL)

@@ -44,6 +44,7 @@ _LAYERS = (
     ("tasks",),
     ("training",),
     ("analysis", "decision"),
+    ("league",),
     ("report",),
     ("tracking",),
     ("sweep", "arguments"),

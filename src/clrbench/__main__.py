@@ -8,6 +8,7 @@ from importlib.util import find_spec
 SUBCOMMANDS = {
     "plan": ("cli:plan", "list what a sweep would do, and the hours left; start nothing"),
     "decide": ("cli:decide", "decide which policy to take, at which rates: docs/decide.md"),
+    "league": ("cli:league", "run every policy on every task, and rank them: docs/league.md"),
     "range-test": ("cli:range_test", "measure base_lr and max_lr"),
     "report": ("subcommands:report", "make outputs/report/index.html: verdicts, figures, every run"),
     "verify": ("subcommands:verify", "compute every number of the report anew from the records, and compare"),

@@ -50,6 +50,12 @@ def decide() -> None:
     run()
 
 
+def league() -> None:
+    """`clrbench league CHOICES`: which policy wins on which task."""
+    sys.argv[1:] = ["experiment=league", *sys.argv[1:]]
+    run()
+
+
 def range_test() -> None:
     """`clrbench range-test CHOICES`: measure bounds."""
     _carry_out(measure_bounds)
@@ -82,11 +88,13 @@ def _register_plugins() -> None:
     plugins = Plugins.instance()  # executes the modules of Hydra's own plugins anew, hence before those that derive from them
     from hydra_plugins.clrbench_cells._decision import DecisionSweeper
     from hydra_plugins.clrbench_cells._joblib import SETTINGS, WorkersLauncher
+    from hydra_plugins.clrbench_cells._league import LeagueSweeper
     from hydra_plugins.clrbench_cells._slurm import SlurmLauncher
     from hydra_plugins.clrbench_cells._sweeper import CellSweeper
 
     plugins.register(CellSweeper)
     plugins.register(DecisionSweeper)
+    plugins.register(LeagueSweeper)
     plugins.register(SlurmLauncher)
     plugins.register(WorkersLauncher)
     ConfigStore.instance().store(group="hydra/launcher", name="joblib", node=SETTINGS)

@@ -153,6 +153,14 @@ class Decide:
 
 
 @dataclass
+class League:
+    """What the league spans: docs/league.md. tasks: files of conf/task; parts: of each task's budget, as 3 for a third."""
+
+    tasks: list[str] = MISSING
+    parts: list[int] = MISSING
+
+
+@dataclass
 class Trainer:
     """How a run is carried out: nothing here but precision and compile changes its numbers beyond rounding."""
 
@@ -213,6 +221,7 @@ class Config:
     bounds: Bounds = field(default_factory=Bounds)
     range_test: RangeTest = field(default_factory=RangeTest)
     decide: Decide = field(default_factory=Decide)
+    league: League = field(default_factory=League)
     policy: Any = MISSING
     trainer: Trainer = field(default_factory=Trainer)
     tracking: Tracking = field(default_factory=Tracking)

@@ -26,7 +26,7 @@ _CHOSEN = {
 
 
 # What differs from candidate to candidate, and what runs need not know.
-_OF_CANDIDATES = ("bounds", "decide.", "experiment=")
+_OF_CANDIDATES = ("bounds", "decide.", "league.", "experiment=")
 
 
 @dataclass(frozen=True)
@@ -86,21 +86,23 @@ class Question:
         return -math.inf if value is None else self.measure.sign * value
 
 
-def check_typed(typed: Sequence[str]) -> None:
+def check_typed(typed: Sequence[str], experiment: str = EXPERIMENT) -> None:
     """Refuse what a decision chooses itself. Raises ConfigError."""
     for text in typed:
         key, _, value = text.partition("=")
-        if (instead := _CHOSEN.get(key.lstrip("+"))) and (key, value) != ("experiment", EXPERIMENT):
+        if (instead := _CHOSEN.get(key.lstrip("+"))) and (key, value) != ("experiment", experiment):
             raise ConfigError(f"{text}: a decision chooses {key} itself: {instead}")
         if key.lstrip("+").startswith("policy."):
             instead = "set it in an arm of your own, and name that in decide.families"
             raise ConfigError(f"{text}: a decision compares policies: {instead}")
 
 
-def asked(typed: Sequence[str], decide: Decide, spec_of: Callable[[Sequence[str]], Spec]) -> Question:
+def asked(
+    typed: Sequence[str], decide: Decide, spec_of: Callable[[Sequence[str]], Spec], experiment: str = EXPERIMENT
+) -> Question:
     """The question that was typed; its grids lie around bounds.max_lr. Raises ConfigError for one that has no answer.
 
-    spec_of: the run of overrides.
+    spec_of: the run of overrides. experiment: that its runs belong to.
     """
     _check(decide)
     shared = [text for text in typed if not text.lstrip("+").startswith(_OF_CANDIDATES)]
@@ -109,7 +111,7 @@ def asked(typed: Sequence[str], decide: Decide, spec_of: Callable[[Sequence[str]
     config = specs[0].config
     measure = _measure(config, decide)
     question = Question(
-        [f"experiment={EXPERIMENT}", *shared],
+        [f"experiment={experiment}", *shared],
         {Family(spec.label, kind_of(spec)): spec for spec in specs},
         measure,
         Rules(measure.margin, looks=tuple(decide.looks)),

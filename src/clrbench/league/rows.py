@@ -1,0 +1,93 @@
+"""The runs of the league, a line each: all that its scores need, so that they outlive the records."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import polars as pl
+
+from clrbench.errors import ClrbenchError
+from clrbench.files import write_text
+
+Course = Sequence[tuple[int, float]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A run. part: of the task's budget, as 3 of a third; max_lr: its peak, and rung that peak in doublings of the first peak.
+
+    value: of the metric on the test set for a final, else None; held_out: at the end on validation data. Both are None for a
+    run that diverged. course: (iteration, value) on validation data at each evaluation; kept for a final alone.
+    """
+
+    task: str
+    metric: str
+    mode: str
+    unit: str
+    margin: float
+    part: int
+    iterations: int
+    policy: str
+    kind: str
+    rung: int
+    max_lr: float
+    seed: int
+    is_final: bool
+    value: float | None
+    held_out: float | None
+    course: Course
+    seconds: float
+    run_id: str
+
+    @property
+    def sign(self) -> int:
+        """1 where more is better, else -1."""
+        return 1 if self.mode == "max" else -1
+
+
+_COLUMNS: dict[str, type[pl.DataType]] = {
+    **dict.fromkeys(("task", "metric", "mode", "unit"), pl.String),
+    "margin": pl.Float64,
+    **dict.fromkeys(("part", "iterations"), pl.Int64),
+    **dict.fromkeys(("policy", "kind"), pl.String),
+    "rung": pl.Int64,
+    "max_lr": pl.Float64,
+    "seed": pl.Int64,
+    "is_final": pl.Boolean,
+    **dict.fromkeys(("value", "held_out"), pl.Float64),
+    "course": pl.String,
+    "seconds": pl.Float64,
+    "run_id": pl.String,
+}
+
+
+def write_rows(folder: Path, rows: Iterable[Row]) -> list[Path]:
+    """Write a file a task, TASK.csv; returns their paths."""
+    by_task: dict[str, list[Row]] = {}
+    for row in rows:
+        by_task.setdefault(row.task, []).append(row)
+    for task, members in by_task.items():
+        frame = pl.DataFrame([asdict(row) | {"course": _as_text(row.course)} for row in members], schema=_COLUMNS)
+        write_text(folder / f"{task}.csv", frame.write_csv())
+    return [folder / f"{task}.csv" for task in by_task]
+
+
+def read_rows(folder: Path) -> list[Row]:
+    """All rows of a folder, task by task. Raises ClrbenchError for a file that is no such table."""
+    rows: list[Row] = []
+    for path in sorted(folder.glob("*.csv")):
+        try:
+            frame = pl.read_csv(path, schema=_COLUMNS).with_columns(pl.col(pl.String).fill_null(""))
+            rows += [Row(**line | {"course": _course(line["course"])}) for line in frame.iter_rows(named=True)]
+        except (pl.exceptions.PolarsError, ValueError) as error:
+            raise ClrbenchError(f"{path} is no table of the league: {' '.join(str(error).split())}") from error
+    return rows
+
+
+def _as_text(course: Course) -> str:
+    return " ".join(f"{iteration}:{value:.5g}" for iteration, value in course)
+
+
+def _course(text: str) -> Course:
+    pairs = [pair.split(":") for pair in text.split()]
+    return [(int(iteration), float(value)) for iteration, value in pairs]

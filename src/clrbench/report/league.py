@@ -1,0 +1,103 @@
+"""How the policies of the league stand, in words and as a table of a terminal."""
+
+from collections.abc import Iterator, Sequence
+
+from clrbench.league.rows import Row
+from clrbench.league.scores import BETTER, WORSE, Estimate, friedman_p
+from clrbench.league.standing import Standing, edges, standings
+from clrbench.league.trials import Tuning
+
+
+def plan_lines(
+    tasks: Sequence[str], policies: Sequence[str], parts: Sequence[int], tuning: Tuning, hours: float, unknown: Sequence[str]
+) -> Iterator[str]:
+    """What the league will do. parts: of all contests; hours: of training, of the tasks that are not unknown."""
+    finals = len(tuning.final_seeds)
+    runs = len(parts) * len(policies) * (tuning.trials + finals)
+    yield f"league of {len(policies)} policies on {len(tasks)} tasks: {', '.join(tasks)}"
+    yield f"policies {', '.join(policies)}"
+    yield f"budgets  {' and '.join(budget(part) for part in sorted(set(parts)))}"
+    yield f"trials   {tuning.trials} for each peak of policy, task and budget, then {finals} fresh seeds: {runs:,} runs in all"
+    known = f"{hours:.1f} h of training of one worker in all"
+    lacking = f"; no run on this machine tells of {', '.join(unknown)} yet" if unknown else ""
+    yield f"time     {known}{lacking}; what has run before is not run again"
+
+
+def budget(part: int) -> str:
+    """A budget in words."""
+    return {1: "the whole budget", 2: "half of it", 3: "a third of it"}.get(part, f"a {part}th of it")
+
+
+def standing_lines(rows: Sequence[Row]) -> Iterator[str]:
+    """The tables of all budgets and the sentences computed from them."""
+    for standing in standings(rows):
+        yield from _table(standing)
+        yield from sentences(standing)
+        for task, policy, peak in edges(rows, standing.part):
+            yield f"edge     {task}: the peak of {policy}, {peak:g}, lies at the edge of its grid: a farther one may be better"
+
+
+def _table(standing: Standing) -> Iterator[str]:
+    width = max(map(len, standing.policies))
+    yield ""
+    yield f"{budget(standing.part)}, {len(standing.tasks)} tasks, {standing.seeds} seeds, 95% intervals in brackets"
+    yield f"{'policy':<{width}}  {'mean rank':<16}{'as good as best':<20}{'time to fixed':<17}better, worse"
+    order = sorted(range(len(standing.policies)), key=lambda at: standing.ranks[at].value)
+    for at in order:
+        policy = standing.policies[at]
+        counts = [count(standing, policy, verdict) for verdict in (BETTER, WORSE)]
+        against = "-" if at == standing.reference else f"{counts[0]}, {counts[1]}"
+        yield (
+            f"{policy:<{width}}  {_estimate(standing.ranks[at], '.1f'):<16}{_estimate(standing.as_good[at], '.0%'):<20}"
+            f"{_estimate(standing.speeds[at], '.0%'):<17}{against}"
+        )
+
+
+def _estimate(estimate: Estimate, form: str) -> str:
+    return f"{estimate.value:{form}} [{estimate.low:{form}}, {estimate.high:{form}}]"
+
+
+def count(standing: Standing, policy: str, verdict: str) -> int:
+    """On how many tasks a policy has a verdict beside the fixed rate."""
+    at = list(standing.policies).index(policy)
+    return sum((gain := cells[at]) is not None and gain.verdict == verdict for cells in standing.gains)
+
+
+def sentences(standing: Standing) -> Iterator[str]:
+    """Does any policy win everywhere, when do cycles pay, and what hangs on one task."""
+    tasks, where = len(standing.tasks), budget(standing.part)
+    if standing.winners:
+        names = " or ".join(standing.winners)
+        yield f"With {where}, no policy beats {names} by more than the margin on any of {tasks} tasks."
+    else:
+        best = max(standing.policies, key=standing.tasks_as_good)
+        yield (
+            f"With {where}, no policy wins everywhere: the nearest, {best}, is within the margin of the best on "
+            f"{standing.tasks_as_good(best)} of {tasks} tasks."
+        )
+    for name, is_cyclical in (("a cyclical policy", True), ("another schedule", False)):
+        better, worse = (standing.tasks_where(verdict, is_cyclical) for verdict in (BETTER, WORSE))
+        yield (
+            f"With {where}, {name} is better than the tuned fixed rate on {_named(better)} of {tasks} tasks, and one is worse "
+            f"on {_named(worse)}."
+        )
+    if len(standing.policies) > 2 and tasks > 2:
+        yield f"Friedman's test that all policies are alike: p = {friedman_p(standing.worths):.2g} over {tasks} tasks."
+    yield from _left_out(standing)
+
+
+def _named(tasks: Sequence[str]) -> str:
+    return f"{len(tasks)} ({', '.join(tasks)})" if tasks else "none"
+
+
+def _left_out(standing: Standing) -> Iterator[str]:
+    if standing.left_out is None:
+        return
+    leader = standing.policies[min(range(len(standing.policies)), key=lambda at: standing.ranks[at].value)]
+    leaders = [standing.policies[int(row.argmin())] for row in standing.left_out]
+    others = {task: one for task, one in zip(standing.tasks, leaders, strict=True) if one != leader}
+    if others:
+        changes = ", ".join(f"{one} without {task}" for task, one in others.items())
+        yield f"The best mean rank is that of {leader}; leaving one task out changes that: {changes}."
+    else:
+        yield f"The best mean rank is that of {leader}, whichever task is left out."

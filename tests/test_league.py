@@ -1,0 +1,154 @@
+"""The league: its trials, rows and scores, and a small one that is run."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from clrbench.decision.trials import CYCLICAL, FIXED, Candidate, Family, Trial
+from clrbench.errors import ClrbenchError
+from clrbench.league import scores
+from clrbench.league.rows import Row, read_rows, write_rows
+from clrbench.league.standing import edges, standings
+from clrbench.league.trials import CONTENDERS, FINAL, OVER, TUNING, Tuning, chosen, wanted
+from clrbench.report.league import standing_lines
+
+_FIXED, _CYCLES = Family("fixed", FIXED), Family("triangular2", CYCLICAL)
+_TUNING = Tuning()
+
+
+def played(worth_of, families=(_FIXED, _CYCLES)):
+    """A whole league of one task, and the stages in their order; worth_of: of a trial."""
+    worths, stages = {}, []
+    while True:
+        stage, trials = wanted(worths, families, _TUNING)
+        stages.append((stage, len(trials)))
+        if stage == OVER:
+            return worths, stages
+        worths |= {trial: worth_of(trial) for trial in trials}
+
+
+def test_every_entry_has_eleven_trials_and_eight_fresh_seeds() -> None:
+    worths, stages = played(lambda trial: -abs(trial.candidate.rung - 0.2))
+    assert stages == [(TUNING, 14), (CONTENDERS, 8), (FINAL, 16), (OVER, 0)]
+    for family in (_FIXED, _CYCLES):
+        mine = [trial for trial in worths if trial.candidate.family == family]
+        assert sum(not trial.is_final for trial in mine) == _TUNING.trials == 11
+        assert {trial.seed for trial in mine if trial.is_final} == set(range(11, 19))
+
+
+def test_the_peak_is_chosen_by_three_seeds_of_the_best_two() -> None:
+    by_rung = {0: {1: 3.0, 2: 0.0, 3: 0.0}, 1: {1: 2.0, 2: 2.0, 3: 2.0}}  # rung 0 is lucky with seed 1 alone
+    worths, _ = played(lambda trial: by_rung.get(trial.candidate.rung, {}).get(trial.seed, -5.0))
+    assert {one.rung for one in chosen(worths, [_FIXED, _CYCLES], _TUNING).values()} == {1}
+
+
+def test_of_equal_peaks_the_lower_is_taken_and_divergence_is_the_worst() -> None:
+    worths, _ = played(lambda trial: -math.inf if trial.candidate.rung > 1 else 1.0)
+    assert chosen(worths, [_FIXED], _TUNING)[_FIXED] == Candidate(_FIXED, -3)
+    assert Trial(Candidate(_FIXED, 2), 2) not in worths  # a peak that diverged is no contender
+
+
+def test_gains_are_paired_and_judged_together() -> None:
+    noise = np.random.default_rng(1).normal(0, 5, (3, 1, 8))  # of the seed: shared by all entries
+    own = np.random.default_rng(2).normal(0, 0.05, (3, 3, 8))
+    found = scores.gains(noise + own + np.array([0, 2, 0.1])[None, :, None], reference=0)
+    assert [[None if cell is None else cell.verdict for cell in row] for row in found] == [[None, "better", "equal"]] * 3
+    assert found[0][1].low < 2 < found[0][1].high
+
+
+def test_without_a_difference_holm_finds_one_in_at_most_one_league_of_twenty() -> None:
+    random = np.random.default_rng(3)
+    leagues = [scores.gains(random.normal(size=(6, 5, 8)), reference=0) for _ in range(200)]
+    wrong = sum(any(cell and cell.verdict in ("better", "worse") for row in found for cell in row) for found in leagues)
+    assert wrong <= 200 * 0.05 + 3 * math.sqrt(200 * 0.05 * 0.95)
+
+
+def test_an_entry_that_diverges_has_no_gain_and_the_last_rank() -> None:
+    worths = np.random.default_rng(4).normal(size=(2, 3, 8))
+    worths[0, 2, 5] = -math.inf
+    cell = scores.gains(worths, reference=0)[0][2]
+    assert math.isnan(cell.mean)
+    assert cell.verdict == "worse"
+    assert scores.ranks(worths)[0, 2] == 3
+    assert scores.behind_best(worths)[0, 2] == math.inf
+
+
+def test_ranks_profiles_and_speeds_across_tasks() -> None:
+    means = np.array([[0.0, 1.0, 3.0], [0.0, 2.0, 2.0]])
+    worths = np.repeat(means[:, :, None], 4, axis=2)
+    assert scores.mean_ranks(worths).tolist() == [3.0, 1.75, 1.25]
+    assert scores.within(worths, 0).tolist() == [0.0, 0.5, 1.0]
+    assert scores.within(worths, 2).tolist() == [0.5, 1.0, 1.0]
+    assert scores.winners_everywhere(worths) == [2]
+    assert scores.leaving_one_out(worths).tolist() == [[3.0, 1.5, 1.5], [3.0, 2.0, 1.0]]
+    shares = np.array([[[0.5, 0.7, math.inf]], [[math.inf, math.inf, 0.2]]])
+    assert scores.speeds(shares).tolist() == [(0.7 + 1) / 2]
+
+
+def test_intervals_across_tasks_hold_the_truth_and_are_the_same_each_time() -> None:
+    worths = np.random.default_rng(5).normal(size=(8, 4, 8)) + np.arange(4)[None, :, None]
+    first, second = (scores.with_interval(worths, scores.mean_ranks) for _ in range(2))
+    assert first == second
+    assert all(one.low <= one.value <= one.high for one in first)
+    assert first[0].low > first[3].high  # three standard deviations apart
+
+
+def rows_of(gain: float, tasks: int = 3, part: int = 1) -> list[Row]:
+    """A league of made-up rows: triangular2 beside fixed, of a metric of which less is better."""
+    random = np.random.default_rng(6)
+    rows = []
+    for task in range(tasks):
+        for seed in range(11, 19):
+            shared = random.normal(0, 0.1)
+            for name, kind, better in (("fixed", FIXED, 0.0), ("triangular2", CYCLICAL, gain)):
+                value = 5 + shared + random.normal(0, 0.01) - better
+                course = [(60, value + 1), (120, value)]
+                where = {"task": f"task{task}", "metric": "test_loss", "mode": "min", "unit": "bits", "margin": 0.1}
+                tuned = {"rung": 0, "max_lr": 0.1, "seed": seed, "is_final": True, "part": part, "iterations": 120}
+                found = {"value": value, "held_out": value, "course": course, "seconds": 1.5, "run_id": "x"}
+                rows.append(Row(**where, **tuned, policy=name, kind=kind, **found))
+    return rows
+
+
+def test_rows_outlive_the_records(tmp_path: Path) -> None:
+    rows = rows_of(0.3)
+    assert [path.name for path in write_rows(tmp_path, rows)] == ["task0.csv", "task1.csv", "task2.csv"]
+    found = read_rows(tmp_path)
+    assert [row.value for row in found] == [row.value for row in rows]
+    assert [iteration for iteration, _ in found[0].course] == [60, 120]
+    assert [value for _, value in found[0].course] == pytest.approx([value for _, value in rows[0].course], rel=1e-4)
+    (tmp_path / "task1.csv").write_text("something,else\n1,2\n")
+    with pytest.raises(ClrbenchError, match=r"task1\.csv is no table of the league"):
+        read_rows(tmp_path)
+
+
+def test_what_is_less_is_better_where_the_metric_says_so() -> None:
+    (standing,) = standings(rows_of(0.3))
+    assert {cells[1].verdict for cells in standing.gains} == {"better"}
+    assert standing.ranks[1].value == 1
+    assert standing.winners == ["triangular2"]
+    text = "\n".join(standing_lines(rows_of(0.3)))
+    assert "a cyclical policy is better than the tuned fixed rate on 3 (task0, task1, task2) of 3 tasks" in text
+    assert "one is worse on none" in text
+
+
+def test_the_sentences_follow_the_numbers() -> None:
+    text = "\n".join(standing_lines(rows_of(-0.3)))
+    assert "a cyclical policy is better than the tuned fixed rate on none of 3 tasks" in text
+    assert "one is worse on 3 (task0, task1, task2)" in text
+    assert "no policy beats fixed by more than the margin on any of 3 tasks" in text
+
+
+def test_a_budget_is_judged_by_itself() -> None:
+    both = standings([*rows_of(0.3), *rows_of(-0.3, part=3)])
+    assert [(one.part, one.winners) for one in both] == [(1, ["triangular2"]), (3, ["fixed"])]
+
+
+def test_a_peak_at_the_edge_of_its_grid_is_told() -> None:
+    finals = rows_of(0.3, tasks=1)
+    tried = [replace(row, max_lr=peak, is_final=False) for row in finals[:2] for peak in (0.05, 0.1)]
+    wider = replace(finals[0], max_lr=0.2, is_final=False)  # of the fixed rate alone
+    assert edges([*finals, *tried, wider], 1) == [("task0", "triangular2", 0.1)]
