@@ -1,6 +1,7 @@
 """The league: its trials, rows and scores, and a small one that is run."""
 
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +14,12 @@ from clrbench.league import scores
 from clrbench.league.rows import Row, read_rows, write_rows
 from clrbench.league.standing import edges, standings
 from clrbench.league.trials import CONTENDERS, FINAL, OVER, TUNING, Tuning, chosen, wanted
+from clrbench.report.contents import gather
 from clrbench.report.league import standing_lines
+from clrbench.report.league_section import League
+from clrbench.report.page import render
 
+ROOT = Path(__file__).parents[1]
 _FIXED, _CYCLES = Family("fixed", FIXED), Family("triangular2", CYCLICAL)
 _TUNING = Tuning()
 
@@ -152,3 +157,19 @@ def test_a_peak_at_the_edge_of_its_grid_is_told() -> None:
     tried = [replace(row, max_lr=peak, is_final=False) for row in finals[:2] for peak in (0.05, 0.1)]
     wider = replace(finals[0], max_lr=0.2, is_final=False)  # of the fixed rate alone
     assert edges([*finals, *tried, wider], 1) == [("task0", "triangular2", 0.1)]
+
+
+def test_the_page_shows_gains_ranks_and_peaks_escaped(tmp_path: Path) -> None:
+    rows = [replace(row, task=f"<b>{row.task}") for row in [*rows_of(0.3), *rows_of(-0.3, part=3)]]
+    write_rows(tmp_path / "outputs" / "league", [replace(row, task=row.task.replace("<b>", "")) for row in rows])
+    (league,) = gather(tmp_path / "results", ROOT / "conf", outputs=tmp_path / "outputs").leagues
+    assert len(league.standings) == 2
+    page = render(
+        replace(gather(tmp_path / "results", ROOT / "conf"), leagues=[League("yours", rows)]), tmp_path, ROOT / "conf"
+    )
+    shown = page[page.index('<section id="league-1"') :]
+    assert "<b>task0" not in page
+    assert "&lt;b&gt;task0" in shown
+    assert shown.count("▲ +0.") == shown.count("▼ -0.") == 3
+    assert re.search(r'class="number up\d">▲ \+0\.3', shown)
+    assert "a cyclical policy is better than the tuned fixed rate on 3" in shown

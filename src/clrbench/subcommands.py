@@ -27,7 +27,7 @@ def report() -> None:
 
     arguments = _parser(report, "results", "outputs").parse_args()
     with _one_line():
-        contents = gather(arguments.results, configurations())
+        contents = gather(arguments.results, configurations(), outputs=arguments.outputs)
         files = outputs.files(contents, arguments.outputs / "report", configurations())
         outputs.write(files)
         print_answer(_console(), contents.answer)

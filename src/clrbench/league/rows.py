@@ -9,6 +9,8 @@ import polars as pl
 from clrbench.errors import ClrbenchError
 from clrbench.files import write_text
 
+# The experiment of its runs, and the folder of these lines below results and outputs.
+LEAGUE = "league"
 Course = Sequence[tuple[int, float]]
 
 

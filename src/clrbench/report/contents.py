@@ -19,8 +19,10 @@ from clrbench.analysis.decomposition import Step, decompose, decomposition_in_wo
 from clrbench.analysis.relations import PAPERS_RULE
 from clrbench.analysis.verdicts import Verdict, judge_all
 from clrbench.analysis.wrong_bounds import deviations
+from clrbench.league.rows import LEAGUE, read_rows
 from clrbench.measure import Measure
 from clrbench.range_test.records import RANGE_TEST, Measured, range_tests
+from clrbench.report.league_section import League
 from clrbench.report.titles import position, title_of
 from clrbench.runs import EVIDENCE, SOURCES, Run, read_runs
 
@@ -117,17 +119,37 @@ class Contents:
     advice: Sequence[Advice]
     runs: Sequence[Run]
     faults: Sequence[str]
+    leagues: Sequence[League] = ()
 
 
-def gather(results: Path, conf: Path, sources: Sequence[str] = SOURCES) -> Contents:
-    """Compute the contents from the records of `sources` below `results`."""
-    runs, faults = read_runs(results, sources)
+def gather(results: Path, conf: Path, sources: Sequence[str] = SOURCES, outputs: Path | None = None) -> Contents:
+    """Compute the contents from the records of `sources` below `results`.
+
+    outputs: where an own league lies, whose runs are told by its section alone; None to leave that out.
+    """
+    everything, faults = read_runs(results, sources)
+    runs = [run for run in everything if run.record.folder.parent.name != LEAGUE]
     sections = _sections(arms_of(runs))
     tasks = dict.fromkeys((section.data, section.model) for section in sections if section.experiment != RANGE_TEST)
     arms = [arm for section in sections for arm in section.arms]
     advice = [advised for data, model in tasks for advised in advise(arms, data, model)]
     verdicts = judge_all(runs, conf, results)
-    return Contents(answer([run for run in runs if run.is_of_images], verdicts), verdicts, sections, advice, runs, faults)
+    return Contents(
+        answer([run for run in runs if run.is_of_images], verdicts),
+        verdicts,
+        sections,
+        advice,
+        runs,
+        faults,
+        _leagues(results, outputs),
+    )
+
+
+def _leagues(results: Path, outputs: Path | None) -> list[League]:
+    """Those with at least one final: what ships, and the reader's own."""
+    folders = {"shipped": results / LEAGUE} | ({} if outputs is None else {"yours": outputs / LEAGUE})
+    found = [League(source, read_rows(folder)) for source, folder in folders.items()]
+    return [league for league in found if league.standings]
 
 
 def _sections(arms: Sequence[Arm]) -> list[Section]:

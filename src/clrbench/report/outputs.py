@@ -14,7 +14,7 @@ from clrbench.runs import EVIDENCE
 
 def own(results: Path, outputs: Path, conf: Path) -> dict[Path, str]:
     """Your own report, in OUTPUTS/report, of all records below `results`: its files, and what belongs into each."""
-    return files(gather(results, conf), outputs / "report", conf)
+    return files(gather(results, conf, outputs=outputs), outputs / "report", conf)
 
 
 def shipped(root: Path, conf: Path) -> dict[Path, str]:

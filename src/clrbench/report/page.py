@@ -22,6 +22,7 @@ from clrbench.report import figures
 from clrbench.report.claim_table import ClaimRow, ClaimTable, claim_table
 from clrbench.report.contents import Contents, Section, origin
 from clrbench.report.figures import Drawing
+from clrbench.report.league_section import section as league_section
 from clrbench.report.palette import COLOURS, colour_of, style
 from clrbench.report.rows import VerdictRow, advice_title
 from clrbench.report.tables import steps_frame, summary_frame, text, to_html
@@ -58,6 +59,7 @@ def render(contents: Contents, folder: Path, conf: Path) -> str:
             _section(*parts, folder, conf)
             for parts in zip(contents.sections, _titles(contents.sections), anchors, drawings, strict=True)
         ],
+        leagues=[league_section(league, f"league-{at}") for at, league in enumerate(contents.leagues, 1)],
         data=_data([*first, *(drawing for drawn in drawings for drawing in drawn)]),
         rule=" ".join((verdicts.__doc__ or "").replace("`", "").split()),
         css=_file("uplot/uPlot.min.css") + _file("page.css") + style(lambda name, colour: f".{name}{{--policy:{colour}}}"),

@@ -58,11 +58,12 @@ class Axes:
         area = f'x="{self.left:.1f}" y="{self.top:.1f}" width="{self.width:.1f}" height="{self.height:.1f}"'
         return f'<clipPath id="{name}"><rect {area}/></clipPath>'
 
-    def line(self, xs: Sequence[float], ys: Sequence[float], kind: str, width: float, clip: str) -> str:
-        """A curve in the colour of a policy."""
+    def line(self, xs: Sequence[float], ys: Sequence[float], kind: str, width: float, clip: str, dash: str = "") -> str:
+        """A curve in the colour of a policy. dash: lengths of strokes and gaps in pixels, none for a whole line."""
+        dashed = f'stroke-dasharray="{dash}" ' if dash else ""
         return (
             f'<path class="{kind}" clip-path="url(#{clip})" d="M{self._points(xs, ys)}" fill="none" stroke="currentColor" '
-            f'stroke-width="{width:g}" stroke-linejoin="round"/>'
+            f'{dashed}stroke-width="{width:g}" stroke-linejoin="round"/>'
         )
 
     def band(self, xs: Sequence[float], lows: Sequence[float], highs: Sequence[float], kind: str, clip: str) -> str:

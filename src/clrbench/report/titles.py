@@ -25,6 +25,7 @@ TITLES = {
     ),
     "compare": ("Compare: cycles beside tuned fixed rates", "Do cycles pay on this data and model, at an equal budget?"),
     "decide": ("Decisions: which policy, at which rates", "Which policy is best for this data, model and budget?"),
+    "league": ("The league: policies across tasks", "Which policy wins on which task?"),
     "quick": ("Quick: six policies on embedded digits", "Do cycles beat three fixed rates on a hundred digits?"),
     "adhoc": ("Runs without an experiment", "What did single runs give?"),
     "range_test": ("Section 3.3: range tests", "Which bounds does a range test show?"),

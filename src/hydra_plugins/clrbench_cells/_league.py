@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from clrbench.config import Decide, League
 from clrbench.decision.trials import Trial, Worths
 from clrbench.errors import ConfigError
-from clrbench.league.rows import Row, write_rows
+from clrbench.league.rows import LEAGUE, Row, write_rows
 from clrbench.league.trials import Tuning, wanted
 from clrbench.report.league import plan_lines, standing_lines
 from clrbench.runs import OWN, Run, run_of
@@ -23,7 +23,6 @@ from clrbench.sweep.question import Question, asked, check_typed
 
 from ._sweeper import CellSweeper
 
-_EXPERIMENT = "league"
 _REFERENCE = "decide/fixed"
 _TUNING = Tuning()
 
@@ -77,7 +76,7 @@ class LeagueSweeper(CellSweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """Run what is left of the league and print how policies stand; the process ends with 1 if a run failed."""
-        check_typed(arguments, _EXPERIMENT)
+        check_typed(arguments, LEAGUE)
         composed = self._compose(arguments)
         decide = Decide(**OmegaConf.to_container(composed.decide, resolve=True))  # type: ignore[arg-type]
         league = League(**OmegaConf.to_container(composed.league, resolve=True))  # type: ignore[arg-type]
@@ -97,7 +96,7 @@ class LeagueSweeper(CellSweeper):
         if hours:
             spent = (time.monotonic() - started) * _workers() / 3600
             self._say(f"cost     {hours:.2f} h of training in {spent:.2f} h of {_workers()} workers: {spent / hours - 1:+.0%}")
-        for path in write_rows(Path(self._paths.outputs) / "league", rows):
+        for path in write_rows(Path(self._paths.outputs) / LEAGUE, rows):
             self._say(str(path))
 
     def _say_plan(self, planner: Planner, contests: Sequence[_Contest]) -> None:
@@ -142,7 +141,7 @@ def _contests(arguments: Sequence[str], decide: Decide, league: League, planner:
         for part in sorted(league.parts):
             budget = [f"iterations={whole // part}"] if whole else []
             typed = [f"task={task}", *arguments, *budget]
-            question = asked(typed, decide, lambda overrides: planner.spec(tuple(overrides)), _EXPERIMENT)
+            question = asked(typed, decide, lambda overrides: planner.spec(tuple(overrides)), LEAGUE)
             whole = whole or question.iterations
             yield _Contest(task, part, question)
 
