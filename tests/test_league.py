@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from clrbench import subcommands
 from clrbench.decision.trials import CYCLICAL, FIXED, Candidate, Family, Trial
 from clrbench.errors import ClrbenchError
 from clrbench.league import scores
@@ -18,6 +19,7 @@ from clrbench.report.contents import gather
 from clrbench.report.league import standing_lines
 from clrbench.report.league_section import League
 from clrbench.report.page import render
+from clrbench.report.summary import summary
 
 ROOT = Path(__file__).parents[1]
 _FIXED, _CYCLES = Family("fixed", FIXED), Family("triangular2", CYCLICAL)
@@ -136,15 +138,15 @@ def test_what_is_less_is_better_where_the_metric_says_so() -> None:
     assert standing.ranks[1].value == 1
     assert standing.winners == ["triangular2"]
     text = "\n".join(standing_lines(rows_of(0.3)))
-    assert "a cyclical policy is better than the tuned fixed rate on 3 (task0, task1, task2) of 3 tasks" in text
+    assert "A cyclical policy is better than the tuned fixed rate on 3 (task0, task1, task2) of 3 tasks" in text
     assert "one is worse on none" in text
 
 
 def test_the_sentences_follow_the_numbers() -> None:
     text = "\n".join(standing_lines(rows_of(-0.3)))
-    assert "a cyclical policy is better than the tuned fixed rate on none of 3 tasks" in text
+    assert "A cyclical policy is better than the tuned fixed rate on none of 3 tasks" in text
     assert "one is worse on 3 (task0, task1, task2)" in text
-    assert "no policy beats fixed by more than the margin on any of 3 tasks" in text
+    assert "No policy beats fixed by more than the margin on any of 3 tasks" in text
 
 
 def test_a_budget_is_judged_by_itself() -> None:
@@ -172,4 +174,21 @@ def test_the_page_shows_gains_ranks_and_peaks_escaped(tmp_path: Path) -> None:
     assert "&lt;b&gt;task0" in shown
     assert shown.count("▲ +0.") == shown.count("▼ -0.") == 3
     assert re.search(r'class="number up\d">▲ \+0\.3', shown)
-    assert "a cyclical policy is better than the tuned fixed rate on 3" in shown
+    assert "A cyclical policy is better than the tuned fixed rate on 3" in shown
+
+
+def test_summary_and_answer_take_the_league_up(tmp_path: Path) -> None:
+    contents = replace(gather(ROOT / "results", ROOT / "conf", ["evidence"]), leagues=[League("shipped", rows_of(0.3))])
+    text = summary(contents, ROOT / "conf")
+    assert "**Across tasks:** The league (2 policies on 3 small tasks" in text
+    assert "A cyclical policy is better than the tuned fixed rate on 3 (task0, task1, task2) of 3 tasks" in text
+    assert re.search(r"\| task0 \(test loss, bits\) \| 5\.\d+ bits \| \+0\.3\d", text)
+    assert re.search(r"\| triangular2 \| 1\.0 \\\[1\.0, 1\.0\\\]", text)
+
+
+def test_publishing_a_league_copies_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_rows(tmp_path / "outputs" / "league", rows_of(0.3))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["publish", "league"])
+    subcommands.publish()
+    assert read_rows(tmp_path / "results" / "league") == read_rows(tmp_path / "outputs" / "league")

@@ -89,13 +89,17 @@ def sync() -> None:
 
 
 def publish() -> None:
-    """Copy the finished records of an experiment from RESULTS/runs to RESULTS/evidence, which ships."""
+    """Copy the finished records of an experiment from RESULTS/runs to RESULTS/evidence, which ships; of the league its rows."""
     from clrbench import store
+    from clrbench.league.rows import LEAGUE, read_rows, write_rows
 
-    parser = _parser(publish, "results")
+    parser = _parser(publish, "results", "outputs")
     parser.add_argument("experiment", help="the name of a folder in RESULTS/runs")
     arguments = parser.parse_args()
     with _one_line():
+        if arguments.experiment == LEAGUE:
+            print(*write_rows(arguments.results / LEAGUE, read_rows(arguments.outputs / LEAGUE)), sep="\n")
+            return
         published = store.publish(arguments.results, arguments.experiment)
         print(*published, sep="\n")
         print(f"{len(published)} new records; commit {arguments.results / 'evidence' / arguments.experiment} to ship them")

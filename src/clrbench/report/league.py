@@ -65,20 +65,20 @@ def count(standing: Standing, policy: str, verdict: str) -> int:
 
 def sentences(standing: Standing) -> Iterator[str]:
     """Does any policy win everywhere, when do cycles pay, and what hangs on one task."""
-    tasks, where = len(standing.tasks), budget(standing.part)
+    tasks = len(standing.tasks)
     if standing.winners:
         names = " or ".join(standing.winners)
-        yield f"With {where}, no policy beats {names} by more than the margin on any of {tasks} tasks."
+        yield f"No policy beats {names} by more than the margin on any of {tasks} tasks."
     else:
         best = max(standing.policies, key=standing.tasks_as_good)
         yield (
-            f"With {where}, no policy wins everywhere: the nearest, {best}, is within the margin of the best on "
+            f"No policy wins everywhere: the nearest, {best}, is within the margin of the best on "
             f"{standing.tasks_as_good(best)} of {tasks} tasks."
         )
-    for name, is_cyclical in (("a cyclical policy", True), ("another schedule", False)):
+    for name, is_cyclical in (("A cyclical policy", True), ("Another schedule", False)):
         better, worse = (standing.tasks_where(verdict, is_cyclical) for verdict in (BETTER, WORSE))
         yield (
-            f"With {where}, {name} is better than the tuned fixed rate on {_named(better)} of {tasks} tasks, and one is worse "
+            f"{name} is better than the tuned fixed rate on {_named(better)} of {tasks} tasks, and one is worse "
             f"on {_named(worse)}."
         )
     if len(standing.policies) > 2 and tasks > 2:

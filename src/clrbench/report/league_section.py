@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import polars as pl
+
 from clrbench.league.rows import Row
 from clrbench.league.scores import BETTER, WORSE, Estimate, Gain
 from clrbench.league.standing import REFERENCE, WITHIN, Standing, edges, standings
@@ -41,6 +43,32 @@ def section(league: League, anchor: str) -> dict[str, Any]:
         "hours": sum(row.seconds for row in league.rows) / 3600,
         "runs": len(league.rows),
     }
+
+
+def in_short(league: League) -> list[str]:
+    """What a league says of the whole budget, for an answer of a few sentences."""
+    standing = league.standings[0]
+    length = (
+        f"{len(standing.policies)} policies on {len(standing.tasks)} small tasks of several kinds, each at its own tuned peak"
+    )
+    return [f"The league ({length}, {standing.seeds} seeds) says:", *list(sentences(standing))[:3]]
+
+
+def gains_frame(standing: Standing) -> pl.DataFrame:
+    """A row a task: what the fixed rate reaches, and the gain of every other policy, as text."""
+    rows = []
+    for task in (_task(standing, at) for at in range(len(standing.tasks))):
+        cells = [f"{cell['text']} ({cell['interval']})" if cell["interval"] else cell["text"] for cell in task["cells"]]
+        rows.append([f"{task['name']} ({task['metric']})", task["fixed"], *cells])
+    names = ["task", REFERENCE, *(policy for policy in standing.policies if policy != REFERENCE)]
+    return pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row")
+
+
+def ranks_frame(standing: Standing) -> pl.DataFrame:
+    """A row a policy, the best first, as text."""
+    rows = [list(row.values()) for row in _ranks(standing)]
+    names = ["policy", "mean rank", "a task left out", "as good as the best", "time to fixed", "better", "worse"]
+    return pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row")
 
 
 def _budget(standing: Standing, rows: Sequence[Row], anchor: str) -> dict[str, Any]:

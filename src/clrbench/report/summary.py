@@ -16,6 +16,8 @@ from clrbench.analysis.verdicts import Verdict
 from clrbench.errors import ClrbenchError
 from clrbench.report.claim_table import ClaimRow, ClaimTable, claim_table
 from clrbench.report.contents import Contents, Section, origin
+from clrbench.report.league import budget, sentences
+from clrbench.report.league_section import League, gains_frame, in_short, ranks_frame
 from clrbench.report.rows import VerdictRow, advice_title
 from clrbench.report.tables import escaped, in_cell, summary_frame, to_markdown
 from clrbench.runs import EVIDENCE, OWN, Run
@@ -42,6 +44,8 @@ def summary(contents: Contents, conf: Path) -> str:
         lines = [f"- {in_cell(line)}" for line in advice.because]
         lines += [f"- what would settle it: `{advice.command}`"] if advice.command else []
         parts += [f"**{in_cell(advice_title(advice))}: {advice.choice}**", "\n".join(lines)]
+    for league in contents.leagues:
+        parts += _league(league)
     for section in contents.sections:
         rows = to_markdown(summary_frame(section.summary)) if not section.range_tests else _range_tests(section)
         title = f"## {in_cell(section.title)} ({in_cell(section.name)}, {origin(section.source)})"
@@ -51,11 +55,21 @@ def summary(contents: Contents, conf: Path) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _league(league: League) -> list[str]:
+    parts = [f"## The league: policies across tasks ({league.source})"]
+    for standing in league.standings:
+        title = f"### {budget(standing.part).capitalize()}"
+        gains = f"Gain over the tuned fixed rate, mean and 95% interval:\n\n{to_markdown(gains_frame(standing))}"
+        parts += [title, in_cell(" ".join(sentences(standing))), gains, to_markdown(ranks_frame(standing))]
+    return parts
+
+
 def answer_paragraphs(contents: Contents) -> list[str]:
     """The answer's sentences, a paragraph a part."""
     if contents.answer is None:
         return [NO_ANSWER]
     (_, measured), *others = contents.answer.parts
+    others = [*others, *(("Across tasks", lines) for lines in map(in_short, contents.leagues))]
     answers = [f"**{heading}:** {' '.join(_prose(line) for line in lines)}" for heading, lines in others]
     first, *rest = map(_prose, measured)
     return [f"**{first}** {' '.join(rest)}", *answers]
