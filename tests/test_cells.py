@@ -288,6 +288,21 @@ def test_cells_that_differ_in_the_seed_alone_are_composed_once_and_are_those_com
     assert len({cell.record.folder for cell in together}) == 6
 
 
+def test_cells_that_differ_in_their_rates_are_composed_once_and_are_those_that_hydra_composes(
+    make_planner: Callable[..., Planner],
+) -> None:
+    rates = [("0.001", "0.02"), ("1e-4", "2"), ("0.5", "1.5e-1")]
+    calls: list[Sequence[str]] = []
+    planner = make_planner(counting(calls))
+    bound = planner.cells([("arm=decide/one_cycle", f"bounds.base_lr={low}", f"bounds.max_lr={high}") for low, high in rates])
+    assert calls == [("arm=decide/one_cycle",)]
+    by_hydra = [("arm=decide/one_cycle", f"++bounds.base_lr={low}", f"++bounds.max_lr={high}") for low, high in rates]
+    composed_each = make_planner(counting([])).cells(by_hydra)
+    assert [cell.record for cell in bound] == [cell.record for cell in composed_each]
+    assert [cell.job.config for cell in bound if cell.job] == [cell.job.config for cell in composed_each if cell.job]
+    assert len({cell.record.folder for cell in bound}) == 3
+
+
 def test_what_is_made_of_the_seed_is_composed_for_each(make_planner: Callable[..., Planner]) -> None:
     of_seed = ("policy=fixed", "bounds.base_lr=${seed}")
     cells = make_planner(counting([])).cells([(*of_seed, f"seed={seed}") for seed in (1, 2)])

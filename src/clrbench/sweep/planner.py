@@ -26,6 +26,7 @@ from clrbench.sweep.job import Job
 from clrbench.sweep.ramps import NotMeasuredError, look_up
 from clrbench.sweep.screening import with_screened_bounds
 
+_RATE = re.compile(r"(bounds\.(?:base_lr|max_lr))=(\d+(?:\.\d+)?(?:e-?\d+)?)")
 _MADE_OF_SEED = re.compile(r"\$\{[^}]*seed")
 
 
@@ -33,8 +34,8 @@ class Planner:
     """Finds the cells of overrides; `find_bounds` carries out the range test of those that leave their bounds to it.
     options: what was typed beside overrides, for the records. branch: train once what runs of several budgets begin with.
 
-    Composing takes a tenth of a second. So the cells that differ in the seed alone are composed once; bounds, lengths and
-    seed are bound afterwards.
+    Composing takes a tenth of a second. So the cells that differ in seed and rates alone are composed once; bounds, lengths
+    and seed are bound afterwards.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Planner:
         self._find_bounds, self._options, self._branch = find_bounds, options, branch
         self._said: set[str] = set()
         self._specs: dict[tuple[str, ...], Spec] = {}
+        self._composed: dict[tuple[str, ...], DictConfig] = {}
         self._range_tests: dict[str, Cell] = {}
         self._load = cache(lambda section: load(Data(**json.loads(section)), paths, self._say_once))
 
@@ -110,7 +112,7 @@ class Planner:
         if seed is not None and others in self._specs:
             known = self._specs[others]
             return dataclasses.replace(known, config=dataclasses.replace(known.config, seed=seed))
-        composed = self._compose(overrides)
+        composed = self._with_rates(overrides)
         is_of_seed = _MADE_OF_SEED.search(str(OmegaConf.to_container(composed)))
         composed = with_screened_bounds(composed, self._resolved, self._say_once)
         config = checked(self._bound(composed))
@@ -121,6 +123,17 @@ class Planner:
         if not is_of_seed:
             self._specs[others] = spec
         return spec
+
+    def _with_rates(self, overrides: tuple[str, ...]) -> DictConfig:
+        """What the overrides compose, whose rates are set in what the others compose."""
+        rates = dict(match.groups() for text in overrides if (match := _RATE.fullmatch(text)))
+        others = tuple(text for text in overrides if not _RATE.fullmatch(text))
+        if others not in self._composed:
+            self._composed[others] = self._compose(others)
+        composed = self._composed[others].copy()
+        for key, rate in rates.items():
+            OmegaConf.update(composed, key, float(rate))
+        return composed
 
     def _bound(self, composed: DictConfig) -> DictConfig:
         """With the bounds of its range test; with those of its ramp, for the time being, where that is left to do."""
