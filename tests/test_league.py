@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sweeps import IN_THIS_PROCESS, run
 
 from clrbench import subcommands
 from clrbench.decision.trials import CYCLICAL, FIXED, Candidate, Family, Trial
@@ -192,3 +193,22 @@ def test_publishing_a_league_copies_its_rows(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("sys.argv", ["publish", "league"])
     subcommands.publish()
     assert read_rows(tmp_path / "results" / "league") == read_rows(tmp_path / "outputs" / "league")
+
+
+@pytest.mark.slow
+def test_a_league_runs_goes_on_and_says_how_policies_stand(tmp_path: Path) -> None:
+    small = ["league.tasks=[friedman]", "league.parts=[1]", "decide.families=[decide/linear]", "iterations=24"]
+    command = ["experiment=league", *small, IN_THIS_PROCESS]
+    first = run(tmp_path, *command)
+    assert first.returncode == 0, first.stderr
+    assert "decide/fixed joins" in first.stdout
+    assert "league of 2 policies on 1 task: friedman" in first.stdout
+    assert "38 runs in all" in first.stdout
+    assert re.search(r"linear +\d\.\d \[", first.stdout)
+    rows = read_rows(tmp_path / "outputs" / "league")
+    assert len(rows) == 38
+    assert {row.seed for row in rows if row.is_final} == set(range(11, 19))
+    assert all(row.value is not None and row.value < 2 for row in rows if row.is_final)
+    again = run(tmp_path, *command)
+    assert "16 of 16 runs have ended before" in again.stdout
+    assert read_rows(tmp_path / "outputs" / "league") == rows

@@ -14,7 +14,7 @@ def plan_lines(
     """What the league will do. parts: of all contests; hours: of training, of the tasks that are not unknown."""
     finals = len(tuning.final_seeds)
     runs = len(parts) * len(policies) * (tuning.trials + finals)
-    yield f"league of {len(policies)} policies on {len(tasks)} tasks: {', '.join(tasks)}"
+    yield f"league of {len(policies)} policies on {len(tasks)} task{'s' * (len(tasks) > 1)}: {', '.join(tasks)}"
     yield f"policies {', '.join(policies)}"
     yield f"budgets  {' and '.join(budget(part) for part in sorted(set(parts)))}"
     yield f"trials   {tuning.trials} for each peak of policy, task and budget, then {finals} fresh seeds: {runs:,} runs in all"

@@ -126,13 +126,13 @@ class Planner:
 
     def _with_rates(self, overrides: tuple[str, ...]) -> DictConfig:
         """What the overrides compose, whose rates are set in what the others compose."""
-        rates = dict(match.groups() for text in overrides if (match := _RATE.fullmatch(text)))
+        rates = {match[1]: float(match[2]) for text in overrides if (match := _RATE.fullmatch(text))}
         others = tuple(text for text in overrides if not _RATE.fullmatch(text))
         if others not in self._composed:
             self._composed[others] = self._compose(others)
         composed = self._composed[others].copy()
         for key, rate in rates.items():
-            OmegaConf.update(composed, key, float(rate))
+            OmegaConf.update(composed, key, rate)
         return composed
 
     def _bound(self, composed: DictConfig) -> DictConfig:
