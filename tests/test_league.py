@@ -11,7 +11,7 @@ from sweeps import IN_THIS_PROCESS, run
 
 from clrbench import subcommands
 from clrbench.decision.trials import CYCLICAL, FIXED, Candidate, Family, Trial
-from clrbench.errors import ClrbenchError
+from clrbench.errors import ClrbenchError, ConfigError
 from clrbench.league import scores
 from clrbench.league.rows import Row, read_rows, write_rows
 from clrbench.league.standing import edges, standings
@@ -21,6 +21,7 @@ from clrbench.report.league import standing_lines
 from clrbench.report.league_section import League
 from clrbench.report.page import render
 from clrbench.report.summary import summary
+from hydra_plugins.clrbench_cells._league import check_of_league
 
 ROOT = Path(__file__).parents[1]
 _FIXED, _CYCLES = Family("fixed", FIXED), Family("triangular2", CYCLICAL)
@@ -57,6 +58,12 @@ def test_of_equal_peaks_the_lower_is_taken_and_divergence_is_the_worst() -> None
     worths, _ = played(lambda trial: -math.inf if trial.candidate.rung > 1 else 1.0)
     assert chosen(worths, [_FIXED], _TUNING)[_FIXED] == Candidate(_FIXED, -3)
     assert Trial(Candidate(_FIXED, 2), 2) not in worths  # a peak that diverged is no contender
+
+
+@pytest.mark.parametrize("typed", ["task=friedman", "data=mnist", "+task.module.width=8", "bounds.max_lr=1"])
+def test_what_a_task_sets_is_refused_for_all_tasks_at_once(typed: str) -> None:
+    with pytest.raises(ConfigError, match=r"league\.tasks"):
+        check_of_league(["experiment=league", typed])
 
 
 def test_gains_are_paired_and_judged_together() -> None:

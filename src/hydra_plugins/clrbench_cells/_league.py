@@ -25,6 +25,8 @@ from ._sweeper import CellSweeper
 
 _REFERENCE = "decide/fixed"
 _TUNING = Tuning()
+# What a task's file sets.
+_OF_TASKS = ("task", "data", "model", "optimizer", "bounds")
 
 
 @dataclass
@@ -77,6 +79,7 @@ class LeagueSweeper(CellSweeper):
     def sweep(self, arguments: list[str]) -> None:
         """Run what is left of the league and print how policies stand; the process ends with 1 if a run failed."""
         check_typed(arguments, LEAGUE)
+        check_of_league(arguments)
         composed = self._compose(arguments)
         decide = Decide(**OmegaConf.to_container(composed.decide, resolve=True))  # type: ignore[arg-type]
         league = League(**OmegaConf.to_container(composed.league, resolve=True))  # type: ignore[arg-type]
@@ -130,6 +133,15 @@ class LeagueSweeper(CellSweeper):
                 one.runs[trial] = run_of(cell.record, OWN)[0]
                 hours += one.runs[trial].result.seconds / 3600 if cell in fresh else 0.0
         return hours
+
+
+def check_of_league(arguments: Sequence[str]) -> None:
+    """Refuse what the files of tasks set. Raises ConfigError."""
+    for text in arguments:
+        if text.partition("=")[0].lstrip("+~").partition(".")[0] in _OF_TASKS:
+            raise ConfigError(
+                f"{text}: each task of the league sets that itself: name tasks in league.tasks=[...] (docs/league.md)"
+            )
 
 
 def _contests(arguments: Sequence[str], decide: Decide, league: League, planner: Planner) -> Iterator[_Contest]:
