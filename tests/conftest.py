@@ -1,6 +1,8 @@
 """What several test files share."""
 
 import contextlib
+import copy
+import functools
 import importlib
 import os
 from collections.abc import Callable, Iterator
@@ -72,17 +74,25 @@ RESULT = Result(
 )
 
 
+config.register()
+
+
 def composed(*overrides: str) -> DictConfig:
-    """The configuration that a command line with these overrides makes."""
-    config.register()
+    """The configuration that a command line with these overrides makes; one of the test's own."""
+    return copy.deepcopy(_composed(*overrides))
+
+
+@functools.cache  # a fifth of a second
+def _composed(*overrides: str) -> DictConfig:
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         return compose("config", list(overrides))
 
 
 def config_in(folder: Path, *overrides: str) -> config.Config:
     """A checked configuration whose records and working files go to `folder`."""
-    paths = (f"paths.results={folder / 'results'}", f"paths.outputs={folder / 'outputs'}")
-    return config.checked(composed("tracking.wandb=disabled", *overrides, *paths))
+    made = composed("tracking.wandb=disabled", *overrides)
+    made.paths.results, made.paths.outputs = str(folder / "results"), str(folder / "outputs")
+    return config.checked(made)
 
 
 @pytest.fixture

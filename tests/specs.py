@@ -1,13 +1,12 @@
 """Runs, resolved for blank images of a known number."""
 
 import functools
-from pathlib import Path
 
+import conftest
 import numpy as np
-from hydra import compose, initialize_config_dir
+from conftest import ROOT
 from omegaconf import DictConfig
 
-from clrbench import config
 from clrbench.config import checked
 from clrbench.data.images import Images, ImageSet
 from clrbench.data.load import LoadedSet
@@ -15,16 +14,13 @@ from clrbench.range_test.measure import wants_measured_bounds, with_ramp_bounds
 from clrbench.spec import RunSpec, resolve
 from clrbench.sweep.screening import wants_screened_bounds
 
-ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf"
-config.register()
 
 
 @functools.cache
 def composed(*overrides: str) -> DictConfig:
     """The configuration; bounds that a range test would find are left open, those of a screening made up."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        made = compose("config", list(overrides))
+    made = conftest.composed(*overrides)
     if wants_screened_bounds(made):
         made.bounds.base_lr, made.bounds.max_lr = 0.002, 0.03  # as in bounds=small_cnn
     return with_ramp_bounds(made) if wants_measured_bounds(made) else made

@@ -1,6 +1,7 @@
 """The claims of the paper, and of others, as data: conf/claims/*.yaml, a family of claims each."""
 
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -98,12 +99,13 @@ class Family:
 
 def read_families(conf: Path) -> list[Family]:
     """The families of CONF/claims, by file name. Raises ConfigError in one line for a file that is none."""
-    return [_family(path) for path in sorted((conf / "claims").glob("*.yaml"))]
+    return [_family(path, path.read_text(encoding="utf-8")) for path in sorted((conf / "claims").glob("*.yaml"))]
 
 
-def _family(path: Path) -> Family:
+@cache  # a live view judges again and again
+def _family(path: Path, text: str) -> Family:
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(Family), OmegaConf.load(path), {"name": path.stem})
+        merged = OmegaConf.merge(OmegaConf.structured(Family), OmegaConf.create(text), {"name": path.stem})
         family = OmegaConf.to_object(merged)
     except (OmegaConfBaseException, ValueError) as error:
         raise ConfigError(f"{path}: {str(error).splitlines()[0]}") from None
