@@ -1,6 +1,7 @@
 """Configurations: every file composes, every length, error and bound is what it should be."""
 
 import functools
+import itertools
 import sys
 from pathlib import Path
 
@@ -26,10 +27,17 @@ def choices(group: str) -> list[str]:
 # Every file
 
 
-@pytest.mark.parametrize("choice", [f"{group}={choice}" for group in RUN_GROUPS for choice in choices(group)])
-def test_every_choice_of_conf_composes_to_a_configuration_that_can_be_run(choice):
+def rounds() -> list[list[str]]:
+    """All choices, one of each group at a time: each costs as little as one alone."""
+    columns = [[f"{group}={choice}" for choice in choices(group)] for group in RUN_GROUPS]
+    return [list(filter(None, row)) for row in itertools.zip_longest(*columns)]
+
+
+@pytest.mark.parametrize("chosen", rounds(), ids=" ".join)
+def test_every_choice_of_conf_composes_to_a_configuration_that_can_be_run(chosen):
     needed = {"data=npz": ["data.path=x"], "data=imagefolder": ["data.path=x"], "data=datamodule": ["data.module._target_=x"]}
-    assert isinstance(checked(composed(choice, *needed.get(choice, []))), Config)
+    further = [override for choice in chosen for override in needed.get(choice, [])]
+    assert isinstance(checked(composed(*chosen, *further)), Config)
 
 
 @pytest.mark.parametrize("policy", choices("policy"))
