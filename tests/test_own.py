@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import carried_out
 from conftest import ROOT
 
 from clrbench.schedules import Schedule
@@ -40,10 +41,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(command: str, folder: Path) -> str:
     *settings, program = re.split(r"(?<=\w) (?=python )", command)
     environment = os.environ | dict(setting.split("=", 1) for setting in settings)
-    arguments = [sys.executable, *shlex.split(program)[1:]]
+    arguments = shlex.split(program)[1:]
     if "train.py" in program:
         arguments.append("tracking.wandb=disabled")
-    done = subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, timeout=500, check=False)
+    if "-m" in arguments:  # a sweep starts workers of its own
+        python = [sys.executable, *arguments]
+        done = subprocess.run(python, cwd=folder, env=environment, capture_output=True, text=True, timeout=500, check=False)
+    else:
+        done = carried_out(arguments, folder, environment)
     assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
     return done.stdout
 
