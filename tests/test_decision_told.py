@@ -44,6 +44,7 @@ def decided(ahead: float, measure: Measure = PERCENT, noise: float = 0.2, seed: 
         answer=answer_of(state, rules),
         state=state,
         bounds={one: (0.005 * 2.0**one.rung, 0.02 * 2.0**one.rung) for one in state.screened},
+        arms={family: f"decide/{family.name}" for family in FAMILIES},
         command="python train.py arm=decide/triangular2 seed=1",
         policy=POLICY,
         runs=runs,

@@ -22,8 +22,8 @@ _STRAIGHT = ("triangular2", 0)
 class Decided:
     """A decision that is over. task: the names of data and model; bounds: of each candidate base_lr and max_lr.
 
-    command: runs the chosen candidate, of seed 1; policy: its settings, lengths in iterations; trained: its spec's policy, by
-    name. metric: of the final, where that has another. hours: of training. range_test: its ramps, in runs.
+    arms: that each family is, as typed; command: runs the chosen candidate, of seed 1; policy: its settings, lengths in
+    iterations. metric: of the final, where that has another. hours: of training. range_test: its ramps, in runs.
     """
 
     task: tuple[str, str]
@@ -33,6 +33,7 @@ class Decided:
     answer: Answer
     state: State
     bounds: Mapping[Candidate, tuple[float, float]]
+    arms: Mapping[Family, str]
     command: str
     policy: Mapping[str, Any]
     runs: int
@@ -184,6 +185,7 @@ def as_json(decided: Decided) -> dict[str, Any]:
         "chosen": _candidate(decided, answer.chosen),
         "policy": {key: value for key, value in decided.policy.items() if value is not None},
         "command": decided.command,
+        "arms": {family.name: arm for family, arm in decided.arms.items()},
         "value": decided.measure.sign * answer.worth,
         "equal": [_candidate(decided, one) for one in answer.equals],
         "finalists": [

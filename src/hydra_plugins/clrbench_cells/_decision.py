@@ -128,6 +128,7 @@ class DecisionSweeper(CellSweeper):
             answer=answer,
             state=state,
             bounds={one: (question.base(one), question.peak(one)) for one in state.screened},
+            arms={family: question.arm(family) for family in question.families},
             command=f"{program()} {shlex.join([*without_places(chosen[1:]), 'seed=1'])}",
             policy=spec.policy,
             runs=len(runs),
