@@ -14,7 +14,7 @@ DATA ?= digits
 MODEL ?= small_cnn
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep plan decide league range-test report verify ship advise dashboard wandb sync publish pictures screenshots test check lowest lint format bench clean
+.PHONY: help setup sweep plan decide league range-test report verify ship dashboard wandb sync publish pictures screenshots test check lowest lint format bench clean
 
 help:  ## list the commands
 	@echo "make COMMAND, where COMMAND is one of"
@@ -55,9 +55,6 @@ verify: $(READY)  ## compute every number that ships, in results/report and READ
 
 ship: $(READY)  ## for maintainers: make results/report and the tables of README and docs from the records that ship
 	@$(BIN)/python scripts/ship.py
-
-advise: $(READY)  ## which policy, bounds and step size the runs favour   [DATA=digits] [MODEL=small_cnn]
-	@$(BIN)/python scripts/advise.py $(DATA) $(MODEL)
 
 dashboard: $(READY)  ## show the runs in the browser, live while a sweep goes on
 	@$(BIN)/python scripts/dashboard.py

@@ -14,8 +14,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LENT = ("torch", "torchvision")
-# Callback, a run, the lock on it, the tracker, the report, verdicts and advice.
-TESTS = ("callback", "run", "claim", "wandb", "report", "verdicts", "advice", "range_test", "package")
+# Callback, a run, the lock on it, the tracker, the report, verdicts and comparisons.
+TESTS = ("callback", "run", "claim", "wandb", "report", "verdicts", "pairs", "range_test", "package")
 
 
 def main() -> None:

@@ -325,7 +325,7 @@ def test_the_readme_only_counts_the_claims_that_too_few_seeds_have_been_run_for(
 def test_only_runs_in_the_papers_setting_stand_beside_its_numbers(tmp_path: Path, other: dict[str, Any]) -> None:
     write_run(tmp_path, "fixed", 1, 80.0)
     write_run(tmp_path, "fixed", 2, 70.0, config=other)
-    block = summary(gather(tmp_path, CONF), CONF).partition("## The runs of the paper")[2].partition("## Advice")[0]
+    block = summary(gather(tmp_path, CONF), CONF).partition("## The runs of the paper")[2].partition("## Table 1")[0]
     assert "| 81.4% | 80.00% | 1 |" in block
     assert "70.00%" not in block
 

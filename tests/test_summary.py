@@ -14,7 +14,6 @@ from conftest import RESULT, ROOT
 from made_up import CYCLES, FIXED, write_run
 from rich.console import Console
 
-from clrbench.analysis.advice import advise
 from clrbench.analysis.arm_table import summarize as summarize_arms
 from clrbench.analysis.arms import Arm, arms_of
 from clrbench.analysis.pairs import in_words, leads
@@ -138,19 +137,6 @@ def test_a_fixed_rate_that_a_screening_chose_is_tuned(tmp_path: Path) -> None:
         write_run(tmp_path, policy, 1, value, experiment="rivals", **kind)
     arms = arms_of(read_runs(tmp_path)[0])
     assert leads(arms) == ["triangular is ahead of fixed: +2.00 points, n = 1 common seeds"]
-    (advised,) = advise(arms, "cifar10", "cifar10_full")
-    assert "each has the best of the bounds that were tried for it" in " ".join(advised.because)
-    assert "proves nothing" not in " ".join(advised.because)
-
-
-def test_runs_on_held_out_images_are_for_a_choice_of_bounds_and_advise_nothing(tmp_path: Path) -> None:
-    for policy, schedule in (("fixed", FIXED), ("triangular", CYCLES)):
-        record = write_run(tmp_path, policy, 1, 80.0, experiment="rivals_screening", schedule=schedule)
-        config = record.config()
-        config["identity"]["data"]["evaluate"] = "validation"
-        record.write_config(yaml.safe_dump(config))
-    (advised,) = advise(arms_of(read_runs(tmp_path)[0]), "cifar10", "cifar10_full")
-    assert advised.experiment == ""
 
 
 def test_policies_with_several_budgets_each_are_held_against_each_other_at_equal_ones(tmp_path: Path) -> None:

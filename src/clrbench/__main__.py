@@ -12,7 +12,6 @@ SUBCOMMANDS = {
     "range-test": ("cli:range_test", "measure base_lr and max_lr"),
     "report": ("subcommands:report", "make outputs/report/index.html: verdicts, figures, every run"),
     "verify": ("subcommands:verify", "compute every number of the report anew from the records, and compare"),
-    "advise": ("subcommands:advise", "say which policy, bounds and step size the runs speak for"),
     "dashboard": ("subcommands:dashboard", "show the runs in the browser, live while a sweep goes on"),
     "sync": ("subcommands:sync", "upload to Weights & Biases the runs that it lacks"),
     "publish": ("subcommands:publish", "copy an experiment's finished records to results/evidence"),

@@ -12,6 +12,11 @@ def configurations() -> Path:
     return installed if installed.is_dir() else _ROOT / "conf"
 
 
+def decide_command() -> str:
+    """How a user has a policy decided."""
+    return "make decide" if (_ROOT / "Makefile").is_file() else "clrbench decide"
+
+
 def program() -> str:
     """How a user starts a run: by the checkout's script, else by the installed command."""
     return "python train.py" if (_ROOT / "train.py").is_file() else "clrbench"

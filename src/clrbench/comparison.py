@@ -20,7 +20,6 @@ from rich.console import Console
 from rich.markup import escape
 
 from clrbench import config
-from clrbench.analysis.advice import Advice, advise
 from clrbench.analysis.arms import arms_of
 from clrbench.analysis.frames import differences_frame, runs_frame
 from clrbench.arguments import check_arm, check_choices
@@ -46,16 +45,14 @@ class Comparison:
     """What `compare` found.
 
     runs: a row a run, see `frames.runs_frame`; differences: a row an arm beside the best fixed rate, see
-    `frames.differences_frame`; advice: which policy to take, and what that rests on.
+    `frames.differences_frame`. Which policy to take is left to a decision, which tunes each (docs/decide.md).
     """
 
     runs: pl.DataFrame
     differences: pl.DataFrame
-    advice: Sequence[Advice]
 
     def __repr__(self) -> str:
-        advice = [line for one in self.advice for line in (one.choice, *(f"  - {reason}" for reason in one.because))]
-        return "\n".join([*advice, str(self.differences)])
+        return str(self.differences)
 
 
 def compare(
@@ -187,7 +184,7 @@ def _carried_out(cells: Sequence[Cell], paths: config.PathNames, launch: Launch,
         raise ClrbenchError(f"{failed} of {len(cells)} runs failed; the same call tries them again: {reasons}")
     runs = [run for cell in cells for run in run_of(cell.record, OWN)]
     arms = arms_of(runs)
-    return Comparison(runs_frame(runs), differences_frame(arms), advise(arms, *arms[0].task))
+    return Comparison(runs_frame(runs), differences_frame(arms))
 
 
 def _launch(count: int, classes: Sequence[Any]) -> Launch:

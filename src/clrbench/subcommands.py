@@ -45,22 +45,6 @@ def verify() -> None:
         print(f"{len(files)} files are what the records make")
 
 
-def advise() -> None:
-    """Print an advice for each experiment that has runs of the data set and the model."""
-    from clrbench.analysis.advice import advise as advice_of
-    from clrbench.analysis.arms import arms_of
-    from clrbench.report.terminal import print_advice
-    from clrbench.runs import read_runs
-
-    parser = _parser(advise, "results")
-    parser.add_argument("data", help="the data set, as in data=NAME")
-    parser.add_argument("model", help="the network, as in model=NAME")
-    arguments = parser.parse_args()
-    with _one_line():
-        runs, faults = read_runs(arguments.results)
-        print_advice(_console(), advice_of(arms_of(runs), arguments.data, arguments.model), faults)
-
-
 def dashboard() -> None:
     """Show the record in Trackio, on this machine only and live while a sweep runs. Ctrl-C ends it."""
     from clrbench.tracking.trackio_page import dashboard as serve

@@ -7,9 +7,8 @@ from typing import Any
 import polars as pl
 
 from clrbench import stats
-from clrbench.analysis.advice import standing
 from clrbench.analysis.arms import Arm
-from clrbench.analysis.pairs import best_of, paired
+from clrbench.analysis.pairs import best_of, paired, standing
 from clrbench.runs import Run
 
 
@@ -39,7 +38,7 @@ def differences_frame(arms: Sequence[Arm]) -> pl.DataFrame:
     """A row an arm beside the best fixed rate among `arms`, or where there is none, beside the first.
 
     Columns: arm, against; seeds, how many both have; difference, the mean of arm minus rival, seed by seed; low and high, its
-    95% interval by Student's t, null for one seed; verdict, see `advice.standing`. Arms without a common seed have no row.
+    95% interval by Student's t, null for one seed; verdict, see `pairs.standing`. Arms without a common seed have no row.
     """
     rival = best_of([arm for arm in arms if arm.is_fixed]) or arms[0]
     beside = [(arm, paired(arm.accuracies, rival.accuracies)) for arm in arms if arm is not rival]

@@ -4,11 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from clrbench import stats
 from clrbench.analysis.arms import Arm
+from clrbench.analysis.relations import ALPHA
 from clrbench.measure import PERCENT, Measure
 
 # A comparison with fewer fixed rates is one with a rate that nobody tuned.
 RATES = 3
+BETTER, EQUAL, WORSE, OPEN = "better", "equal", "worse", "open"
 
 
 @dataclass(frozen=True)
@@ -99,3 +102,17 @@ def points(differences: Sequence[float]) -> str:
 def in_words(differences: Sequence[float], measure: Measure = PERCENT) -> str:
     """The same, and of how many seeds."""
     return f"{measure.differences(differences)}, n = {len(differences)} common seeds"
+
+
+def standing(gains: Sequence[float], margin: float) -> str:
+    """What paired gains, each of which is better where it is more, say: BETTER, EQUAL within the margin, WORSE, or OPEN.
+
+    BETTER and WORSE take a 95% interval that excludes 0, EQUAL two one-sided t tests; the exact test has to agree, at 0.05.
+    """
+    if stats.least_p(len(gains)) > ALPHA:
+        return OPEN
+    for stands, values in ((BETTER, gains), (WORSE, [-gain for gain in gains])):
+        if max(2 * stats.p_above(values), stats.exact_p_above(values)) <= ALPHA:
+            return stands
+    within = max(stats.p_within(gains, margin, test) for test in (stats.p_above, stats.exact_p_above))
+    return EQUAL if within <= ALPHA else OPEN

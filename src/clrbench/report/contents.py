@@ -10,7 +10,6 @@ from typing import Any
 
 import polars as pl
 
-from clrbench.analysis.advice import Advice, advise
 from clrbench.analysis.answer import Answer, answer
 from clrbench.analysis.arm_table import summarize
 from clrbench.analysis.arms import Arm, arms_of
@@ -116,7 +115,6 @@ class Contents:
     answer: Answer | None
     verdicts: Sequence[Verdict]
     sections: Sequence[Section]
-    advice: Sequence[Advice]
     runs: Sequence[Run]
     faults: Sequence[str]
     leagues: Sequence[League] = ()
@@ -130,15 +128,11 @@ def gather(results: Path, conf: Path, sources: Sequence[str] = SOURCES, outputs:
     everything, faults = read_runs(results, sources)
     runs = [run for run in everything if run.record.folder.parent.name != LEAGUE]
     sections = _sections(arms_of(runs))
-    tasks = dict.fromkeys((section.data, section.model) for section in sections if section.experiment != RANGE_TEST)
-    arms = [arm for section in sections for arm in section.arms]
-    advice = [advised for data, model in tasks for advised in advise(arms, data, model)]
     verdicts = judge_all(runs, conf, results)
     return Contents(
         answer([run for run in runs if run.is_of_images], verdicts),
         verdicts,
         sections,
-        advice,
         runs,
         faults,
         _leagues(results, outputs),

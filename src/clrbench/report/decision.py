@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from clrbench.checkout import decide_command
 from clrbench.decision.answer import TRIALS, Answer, Gain
 from clrbench.decision.final import EQUAL, OPEN
 from clrbench.decision.strategy import State
@@ -71,6 +72,11 @@ class Decided:
         settings = {key: value for key, value in self.policy.items() if key not in _ASIDE and value is not None}
         target = str(self.policy.get("_target_", "")).rpartition(".")[2]
         return f"CyclicLR({', '.join([repr(target), *(f'{key}={value!r}' for key, value in settings.items())])})"
+
+
+def how_to_choose() -> str:
+    """What a comparison leaves open, whose best arm is the best by the runs that show it."""
+    return f"which to take: `{decide_command()}` tunes the peak of each policy and judges by fresh seeds"
 
 
 def lines(decided: Decided) -> list[str]:

@@ -13,7 +13,6 @@ import jinja2
 import yaml
 
 from clrbench.analysis import verdicts
-from clrbench.analysis.advice import UNKNOWN
 from clrbench.analysis.answer import NO_ANSWER
 from clrbench.analysis.arms import Arm
 from clrbench.analysis.commands import command_of
@@ -21,10 +20,11 @@ from clrbench.measure import PERCENT
 from clrbench.report import figures
 from clrbench.report.claim_table import ClaimRow, ClaimTable, claim_table
 from clrbench.report.contents import Contents, Section, origin
+from clrbench.report.decision import how_to_choose
 from clrbench.report.figures import Drawing
 from clrbench.report.league_section import section as league_section
 from clrbench.report.palette import COLOURS, colour_of, style
-from clrbench.report.rows import VerdictRow, advice_title
+from clrbench.report.rows import VerdictRow
 from clrbench.report.tables import steps_frame, summary_frame, text, to_html
 from clrbench.report.titles import question_of
 from clrbench.runs import EVIDENCE, Run
@@ -53,8 +53,7 @@ def render(contents: Contents, folder: Path, conf: Path) -> str:
         first=[_figure(drawing) for drawing in first],
         answer_legend=_legend(contents.answer.compared.best_first, is_short=True) if contents.answer else [],
         groups=_groups(claim_table(contents.verdicts)),
-        advice=[{**vars(advice), "title": advice_title(advice)} for advice in contents.advice],
-        unknown=UNKNOWN,
+        how_to_choose=how_to_choose(),
         sections=[
             _section(*parts, folder, conf)
             for parts in zip(contents.sections, _titles(contents.sections), anchors, drawings, strict=True)

@@ -1,10 +1,9 @@
-"""The words and figures of a verdict and of an advice, for the page and the summary alike."""
+"""The words and figures of a verdict, for the page and the summary alike."""
 
 from dataclasses import dataclass
 
 import polars as pl
 
-from clrbench.analysis.advice import Advice
 from clrbench.analysis.relations import FAILS, Tested
 from clrbench.analysis.verdicts import Verdict
 from clrbench.report.contents import origin
@@ -75,9 +74,3 @@ def _tests(verdict: Verdict) -> str:
 
 def _p(value: float) -> str:
     return f"{value:.3f}" if value >= 0.001 else "below 0.001"
-
-
-def advice_title(advice: Advice) -> str:
-    """What an advice is about."""
-    where = ", ".join(filter(None, (advice.experiment, advice.optimizer, advice.arithmetic, origin(advice.source))))
-    return f"{advice.model} on {advice.data}" + (f" ({where})" if advice.source else "")

@@ -18,7 +18,7 @@ from clrbench.report.claim_table import ClaimRow, ClaimTable, claim_table
 from clrbench.report.contents import Contents, Section, origin
 from clrbench.report.league import budget, sentences
 from clrbench.report.league_section import League, gains_frame, in_short, ranks_frame
-from clrbench.report.rows import VerdictRow, advice_title
+from clrbench.report.rows import VerdictRow
 from clrbench.report.tables import escaped, in_cell, summary_frame, to_markdown
 from clrbench.runs import EVIDENCE, OWN, Run
 from clrbench.stats import interval
@@ -27,7 +27,7 @@ BEGIN, END = "<!-- results: made by `make ship` -->", "<!-- end of results -->"
 
 
 def summary(contents: Contents, conf: Path) -> str:
-    """summary.md: the answer, the claims, the advice, and a table an experiment."""
+    """summary.md: the answer, the claims, and a table an experiment."""
     table = claim_table(contents.verdicts)
     parts = [
         "# What the runs say",
@@ -38,12 +38,6 @@ def summary(contents: Contents, conf: Path) -> str:
     parts += ["## The claims in detail", "\n\n".join(_detail(row) for row in table.judged)]
     parts += ["## Not run yet", "\n".join(_waiting(row.row) for row in table.waiting)]
     parts += _paper_runs(contents.runs, contents.verdicts, conf)
-    if contents.advice:
-        parts += ["## Advice"]
-    for advice in contents.advice:
-        lines = [f"- {in_cell(line)}" for line in advice.because]
-        lines += [f"- what would settle it: `{advice.command}`"] if advice.command else []
-        parts += [f"**{in_cell(advice_title(advice))}: {advice.choice}**", "\n".join(lines)]
     for league in contents.leagues:
         parts += _league(league)
     for section in contents.sections:

@@ -11,7 +11,6 @@ from rich.markup import escape
 from rich.table import Column, Table
 from rich.text import Text
 
-from clrbench.analysis.advice import Advice, advise
 from clrbench.analysis.answer import NO_ANSWER, Answer
 from clrbench.analysis.arm_table import summarize
 from clrbench.analysis.arms import arms_of
@@ -21,7 +20,7 @@ from clrbench.analysis.relations import FAILS, HOLDS
 from clrbench.analysis.verdicts import Verdict, judge_all
 from clrbench.measure import PERCENT
 from clrbench.range_test.judge import Bounds
-from clrbench.report.rows import advice_title
+from clrbench.report.decision import how_to_choose
 from clrbench.runs import Run
 
 _COLOURS = {HOLDS: "green", FAILS: "red"}
@@ -33,9 +32,8 @@ def print_summary(console: Console, title: str, runs: Sequence[Run], conf: Path,
     console.print(summary_table(summarize(arms), title, console.width))
     for sentence in [*leads(arms), *decomposition_in_words(arms)]:
         console.print(escape(sentence))
-    own = [arm for arm in arms if not arm.runs[0].is_of_images]
-    for data, model in dict.fromkeys(arm.task for arm in own):
-        print_advice(console, advise(own, data, model), [])
+    if len({arm.name for arm in arms}) > 1:
+        console.print(escape(how_to_choose()))
     verdicts = [verdict for verdict in judge_all(runs, conf, results) if any(verdict.source == run.source for run in runs)]
     if verdicts:
         console.print(verdict_table(verdicts))
@@ -156,18 +154,6 @@ def print_answer(console: Console, answer: Answer | None) -> None:
         console.print(f"[bold]{heading}[/bold]")
         for line in lines:
             console.print(f"  {escape(line)}")
-
-
-def print_advice(console: Console, advice: Sequence[Advice], faults: Sequence[str]) -> None:
-    """Each advice as its choice, its reasons, and the command that would settle what is open."""
-    for fault in faults:
-        console.print(f"left out: {escape(fault)}")
-    for one in advice:
-        console.print(f"[bold]{escape(advice_title(one))}: {one.choice}[/bold]")
-        for line in one.because:
-            console.print(f"  - {escape(line)}")
-        if one.command:
-            console.print(f"  what would settle it: {escape(one.command)}")
 
 
 def print_bounds(console: Console, bounds: Bounds, command: str) -> None:
