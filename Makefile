@@ -3,7 +3,8 @@ PYTHON ?= python3
 EXPERIMENT ?= quick
 SEEDS ?=
 BOUNDS ?=
-CHOSEN = $(if $(SEEDS),seed=$(SEEDS)) $(if $(BOUNDS),bounds=$(BOUNDS))
+UNTIL ?=
+CHOSEN = $(if $(SEEDS),seed=$(SEEDS)) $(if $(BOUNDS),bounds=$(BOUNDS)) $(if $(UNTIL),hydra.sweeper.until=$(UNTIL))
 BIN := .venv/bin
 READY := .venv/.ready
 PEERS := .venv/.peers
@@ -31,10 +32,10 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-sweep: $(READY)  ## run an experiment and end with its table   [EXPERIMENT=quick] [SEEDS=1,2,3,4,5] [BOUNDS=range_test]
+sweep: $(READY)  ## run an experiment and end with its table   [EXPERIMENT=quick] [SEEDS=1,2,3,4,5 or UNTIL=settled] [BOUNDS=range_test]
 	@$(BIN)/python train.py -m experiment=$(EXPERIMENT) $(CHOSEN)
 
-plan: $(READY)  ## list what a sweep would do, and the hours left; start nothing   [EXPERIMENT=quick] [SEEDS=1,2,3,4,5]
+plan: $(READY)  ## list what a sweep would do, and the hours left; start nothing   [EXPERIMENT=quick] [SEEDS=1,2,3,4,5 or UNTIL=settled]
 	@$(BIN)/python train.py -m experiment=$(EXPERIMENT) $(CHOSEN) hydra.sweeper.plan_only=true
 
 decide: $(READY)  ## which policy, at which rates, for these data   [DATA=digits] [MODEL=small_cnn] [ITERATIONS='8 epochs'] [HOURS=2]

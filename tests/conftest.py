@@ -27,7 +27,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 _SLOW = (
     *("sweep", "slurm", "bench", "wandb_online", "devices", "run", "peers", "sweep_faults", "own", "sweep_shown", "cli"),
     *("wandb_comparison", "range_test", "package", "experiments", "comfort", "wandb", "spec", "dashboard", "readme", "orphans"),
-    *("unofficial", "wandb_judgement", "start", "tasks", "comparison", "decide"),
+    *("unofficial", "wandb_judgement", "start", "tasks", "comparison", "decide", "settling"),
 )
 
 

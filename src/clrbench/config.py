@@ -232,13 +232,15 @@ class Config:
 class CellSweeper:
     """The form of hydra.sweeper; params: what is swept; plan_only: list the runs with their state, and start nothing.
 
-    branch: runs of several budgets that begin alike, as policy=wsd, train once what they have in common.
+    branch: runs of several budgets that begin alike, as policy=wsd, train once what they have in common. until: `settled`
+    adds seeds while a claim of the experiment is open; null takes the seeds that are named.
     """
 
     _target_: str = "hydra_plugins.clrbench_cells._sweeper.CellSweeper"
     params: dict[str, str] = field(default_factory=dict)
     plan_only: bool = False
     branch: bool = False
+    until: str | None = None
 
 
 def config_dirs(hydra: Any) -> list[str]:

@@ -166,8 +166,14 @@ def _case(
     return Case(claim, family, source, experiment, differs, treatment, control, values, notes, command, schema=schema)
 
 
+def is_selected(values: Mapping[str, Any], side: Side) -> bool:
+    """Whether runs with this configuration, flat, may be on a side of a claim."""
+    is_named = not side.best_of or values.get("arm") in side.best_of
+    return is_named and all(values.get(key) == value for key, value in side.select.items())
+
+
 def _side(runs: Iterable[Run], side: Side) -> list[Run]:
-    chosen = [run for run in runs if all(run.values.get(key) == value for key, value in side.select.items())]
+    chosen = [run for run in runs if is_selected(run.values, side)]
     return _best(chosen, side) if side.best_of else chosen
 
 

@@ -24,6 +24,7 @@ BENCH = Path("bench/step.json")
 # How the paper reads its bounds off the curve, as far as it says so.
 PAPERS_RULE = "rise_and_slow"
 Test = Callable[..., float]
+Interval = Callable[[Sequence[float]], tuple[float, float] | None]
 
 
 class Relation(ABC):
@@ -93,11 +94,15 @@ class Tested(Relation):
     def why_crossed(self, claim: Claim) -> str:
         """What an interval that includes a limit means."""
 
-    def measured(self, case: Case) -> str:
+    def p_does_not_matter(self, values: Sequence[float], claim: Claim) -> float:
+        """The p-value that the difference is too small to count, where that is not the claim itself; else 1."""
+        return 1.0
+
+    def measured(self, case: Case, interval: Interval = stats.interval) -> str:
         values = list(case.values.values())
         if not all(map(math.isfinite, values)):
             return f"{sum(value < 0 for value in values)} of {len(values)} differences below 0, as runs diverged"
-        bounds = stats.interval(values)
+        bounds = interval(values)
         spread = "" if bounds is None else f" [{bounds[0]:{self.sign}.2f}, {bounds[1]:{self.sign}.2f}]"
         return f"{fmean(values):{self.sign}.2f}{self.unit}{spread}"
 
@@ -129,6 +134,9 @@ class Higher(Tested):
 
     def p_fails(self, values: Sequence[float], claim: Claim, test: Test) -> float:
         return stats.p_below(values, claim.margin, test)
+
+    def p_does_not_matter(self, values: Sequence[float], claim: Claim) -> float:
+        return stats.p_within(values, claim.margin) if all(map(math.isfinite, values)) else 1.0
 
     def limits(self, claim: Claim) -> tuple[float, ...]:
         return (0.0,)
@@ -187,7 +195,7 @@ class Reaches(Tested):
     def limits(self, claim: Claim) -> tuple[float, ...]:
         return (claim.share,)
 
-    def measured(self, case: Case) -> str:
+    def measured(self, case: Case, interval: Interval = stats.interval) -> str:
         within = sum(value <= case.claim.share for value in case.values.values())
         return f"{within} of {len(case.values)} seed{'' if len(case.values) == 1 else 's'} in time"
 

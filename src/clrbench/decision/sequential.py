@@ -12,6 +12,8 @@ import numpy as np
 from numpy.polynomial.legendre import leggauss
 from numpy.typing import NDArray
 
+# With how many seeds one looks, where nothing else is said.
+LOOKS = (5, 8, 12)
 _NODES = 128  # of the quadrature; twice as many change the bounds below by less than 1e-9
 
 
@@ -62,15 +64,24 @@ def _carried_on(
     return new, edge * weights * (normal @ density)
 
 
-def repeated_interval(differences: Sequence[float], looks: tuple[int, ...], level: float) -> tuple[float, float]:
+def one_sided_level(looks: tuple[int, ...], level: float, number: int) -> float:
+    """What the p-value of a one-sided test must not exceed at the look with `number` observations; level: of both sides."""
+    from scipy.special import ndtr
+
+    return float(ndtr(-bounds(looks, level)[looks.index(number)]))
+
+
+def repeated_interval(
+    differences: Sequence[float], looks: tuple[int, ...], level: float, number: int | None = None
+) -> tuple[float, float]:
     """An interval that holds the true mean at all looks at once with probability 1 - level, whenever one stops.
 
-    differences: finite, as many as one of the looks has; they are taken for normal with an unknown variance.
+    differences: finite, two at least; they are taken for normal with an unknown variance. number: that of the look, where
+    some of its observations are missing.
     """
-    from scipy.special import ndtr, stdtrit
+    from scipy.special import stdtrit
 
-    number = len(differences)
-    nominal = 2 * ndtr(-bounds(looks, level)[looks.index(number)])
-    error = float(np.std(differences, ddof=1)) / math.sqrt(number)
-    mean, half = float(np.mean(differences)), -float(stdtrit(number - 1, nominal / 2)) * error
+    one_sided = one_sided_level(looks, level, number or len(differences))
+    error = float(np.std(differences, ddof=1)) / math.sqrt(len(differences))
+    mean, half = float(np.mean(differences)), -float(stdtrit(len(differences) - 1, one_sided)) * error
     return mean - half, mean + half

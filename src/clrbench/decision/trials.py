@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from clrbench.decision.sequential import LOOKS
+
 FIXED, OTHER, CYCLICAL = "fixed", "other", "cyclical"
 KINDS = (FIXED, OTHER, CYCLICAL)
 
@@ -52,7 +54,7 @@ class Rules:
     contenders: int = 4
     race_seeds: tuple[int, ...] = (1, 2, 3)
     first_final_seed: int = 11
-    looks: tuple[int, ...] = (5, 8, 12)
+    looks: tuple[int, ...] = LOOKS
 
     @property
     def final_seeds(self) -> tuple[int, ...]:

@@ -24,13 +24,14 @@ from clrbench.arguments import check_arm
 from clrbench.config import PathNames, config_dirs
 from clrbench.errors import ClrbenchError, ConfigError
 from clrbench.lock import clear_lock
-from clrbench.sweep.carry import Carrier, conclude
+from clrbench.sweep.carry import Carrier, conclude, failures
 from clrbench.sweep.cells import Cell
 from clrbench.sweep.faults import Fault
 from clrbench.sweep.job import JOB, JobLoader
 from clrbench.sweep.plan import pace, plan_table, seeds_warning
 from clrbench.sweep.planner import Planner
 from clrbench.sweep.ramps import carry_out, look_up
+from clrbench.sweep.settling import SETTLED, Settling, first_seed
 from clrbench.sweep.watch import Watch
 from clrbench.tracking.wandb_environment import unheeded
 
@@ -39,11 +40,19 @@ class CellSweeper(Sweeper):
     """Carries out all combinations, but none twice: what has ended is not run again, what another sweep runs is waited for.
 
     params: what is swept, {key: values}, before what is typed. plan_only: list the cells with their state and start nothing.
-    branch: train once what runs of several budgets begin with.
+    branch: train once what runs of several budgets begin with. until: `settled` adds seeds while a claim is open.
     """
 
-    def __init__(self, params: dict[str, str] | None = None, plan_only: bool = False, branch: bool = False) -> None:
-        self._params, self._plan_only, self._branch = params or {}, plan_only, branch
+    def __init__(
+        self,
+        params: dict[str, str] | None = None,
+        plan_only: bool = False,
+        branch: bool = False,
+        until: str | None = None,
+    ) -> None:
+        if until not in (None, SETTLED):
+            raise ConfigError(f"hydra.sweeper.until={until} is unknown: take {SETTLED}, or leave it out")
+        self._params, self._plan_only, self._branch, self._until = params or {}, plan_only, branch, until
         self._console = Console(highlight=False, soft_wrap=True)
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
@@ -57,6 +66,9 @@ class CellSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """Carry out the cells that the command line spans; the process ends with 1 if any of them failed."""
+        if self._until == SETTLED:
+            self._settle(arguments)
+            return
         planner = self._planner()
         cells = planner.cells(self._combinations(arguments))
         speeds, workers = pace(Path(self._paths.results)), os.cpu_count() or 1
@@ -67,6 +79,26 @@ class CellSweeper(Sweeper):
             return
         reasons = self._run([cell for cell in cells if cell.error is None])
         self._fail(conclude(cells, reasons, self._console, self._conf, Path(self._paths.results)), len(cells))
+
+    def _settle(self, arguments: list[str]) -> None:
+        """Carry out what the claims of the experiment need, and look at them, until they are settled."""
+        if typed := next((text for text in arguments if text.startswith("seed=")), None):
+            raise ConfigError(f"{typed}: hydra.sweeper.until={SETTLED} chooses the seeds itself: leave it out")
+        assert self.config is not None
+        planner, results = self._planner(), Path(self._paths.results)
+        first = first_seed(self._params.pop("seed", None))
+        settling = Settling(planner, self._combinations(arguments), self.config.experiment, first, self._conf)
+        speeds, workers = pace(results), os.cpu_count() or 1
+        for line in settling.outlook(speeds, workers):
+            self._say(line)
+        if self._plan_only:
+            self._console.print(plan_table([*planner.range_tests, *settling.next_cells()], speeds, workers))
+            return
+        while cells := settling.next_cells():
+            self._fail(failures(cells, self._run(cells)), len(cells))
+            for line in settling.look(results):
+                self._say(line)
+        conclude(settling.cells, {}, self._console, self._conf, results)
 
     def _run(self, able: Sequence[Cell]) -> dict[Cell, str]:
         """Carry out cells that can be run, show how far they are, and return why those that failed did."""
