@@ -1,8 +1,11 @@
 """How the answer of a decision is told: as text, as JSON and as a picture."""
 
 import dataclasses
+import html
 import json
 import math
+import re
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -12,9 +15,12 @@ from conftest import ROOT
 from clrbench.decision.answer import CYCLE, KEEP, answer_of
 from clrbench.decision.trials import CYCLICAL, FIXED, OTHER, Family, Rules
 from clrbench.decision.worlds import World, played
+from clrbench.files import write_text
 from clrbench.measure import PERCENT, Measure
 from clrbench.report.decision import Decided, as_json, lines
 from clrbench.report.decision_picture import picture
+from clrbench.report.decisions import decisions
+from clrbench.report.outputs import own
 from simulate_decisions import table
 
 FAMILIES = [Family("fixed", FIXED), Family("linear", OTHER), Family("triangular2", CYCLICAL)]
@@ -104,6 +110,44 @@ def test_the_picture_has_a_panel_a_family_and_escapes_names() -> None:
     texts = ["".join(node.itertext()) for node in root.iter("{http://www.w3.org/2000/svg}text")]
     assert {"fixed", "linear", "triangular2 (the answer)"} <= set(texts)
     assert "a<b" in "".join(root.find("{http://www.w3.org/2000/svg}title").itertext())  # type: ignore[union-attr]
+
+
+def page_with(folder: Path, made: Decided) -> str:
+    """The report of no runs beside this decision."""
+    decide = folder / "outputs" / "decide"
+    write_text(decide / "one.json", json.dumps(as_json(made)))
+    write_text(decide / "one.svg", picture(made))
+    files = own(folder / "results", folder / "outputs", ROOT / "conf")
+    return files[folder / "outputs" / "report" / "index.html"]
+
+
+def test_the_page_shows_each_decision_before_the_claims_with_a_link_from_the_contents(tmp_path: Path) -> None:
+    made = decided(ahead=2.0)
+    page = page_with(tmp_path, made)
+    shown = page[page.index('<section id="decisions">') : page.index('<section id="waiting"')]
+    assert '<a href="#decisions">Decisions</a>' in page
+    said = lines(made)
+    for line in (said[0], *(line for line in said if line.startswith(("gain", "regret", "turns", "cost")))):
+        assert html.escape(line[9:]) in shown
+    assert "data:image/svg+xml;base64," in shown
+    for family, tried in as_json(made)["peaks"].items():
+        values = "".join(f"<td[^>]*>{re.escape(f'{value:.2f}%')}</td>(<td[^>]*></td>)*" for value in tried.values())
+        assert re.search(rf'<th scope="row">{family}</th>(<td[^>]*></td>)*{values}', shown)
+
+
+def test_names_of_a_decision_are_escaped_on_the_page(tmp_path: Path) -> None:
+    page = page_with(tmp_path, dataclasses.replace(decided(ahead=2.0), task=("<script>x", "net"), notes=["<b>note"]))
+    assert "<script>x" not in page
+    assert "<b>note" not in page
+    assert "&lt;b&gt;note" in page
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"text": 1}'])
+def test_a_file_that_is_no_decision_is_left_out_with_a_line(tmp_path: Path, content: str) -> None:
+    write_text(tmp_path / "broken.json", content)
+    found, (fault,) = decisions(tmp_path)
+    assert found == []
+    assert fault.startswith(f"{tmp_path / 'broken.json'}: is no decision of this version: ")
 
 
 def test_the_page_of_the_decision_shows_what_the_simulation_found() -> None:

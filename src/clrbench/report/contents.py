@@ -21,6 +21,7 @@ from clrbench.analysis.wrong_bounds import deviations
 from clrbench.league.rows import LEAGUE, read_rows
 from clrbench.measure import Measure
 from clrbench.range_test.records import RANGE_TEST, Measured, range_tests
+from clrbench.report.decisions import Shown, decisions
 from clrbench.report.league_section import League
 from clrbench.report.titles import position, title_of
 from clrbench.runs import EVIDENCE, SOURCES, Run, read_runs
@@ -110,7 +111,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Contents:
-    """All that is reported. answer: None where no run bears on it. faults: records that could not be read, and why."""
+    """All that is reported. answer: None where no run bears on it. faults: what could not be read, and why."""
 
     answer: Answer | None
     verdicts: Sequence[Verdict]
@@ -118,13 +119,15 @@ class Contents:
     runs: Sequence[Run]
     faults: Sequence[str]
     leagues: Sequence[League] = ()
+    decisions: Sequence[Shown] = ()
 
 
 def gather(results: Path, conf: Path, sources: Sequence[str] = SOURCES, outputs: Path | None = None) -> Contents:
     """Compute the contents from the records of `sources` below `results`.
 
-    outputs: where an own league lies, whose runs are told by its section alone; None to leave that out.
+    outputs: where decisions and an own league lie, whose runs are told by its section alone; None to leave them out.
     """
+    decided, lost = ([], []) if outputs is None else decisions(outputs / "decide")
     everything, faults = read_runs(results, sources)
     runs = [run for run in everything if run.record.folder.parent.name != LEAGUE]
     sections = _sections(arms_of(runs))
@@ -134,8 +137,9 @@ def gather(results: Path, conf: Path, sources: Sequence[str] = SOURCES, outputs:
         verdicts,
         sections,
         runs,
-        faults,
+        [*faults, *lost],
         _leagues(results, outputs),
+        decided,
     )
 
 

@@ -214,6 +214,7 @@ def as_json(decided: Decided) -> dict[str, Any]:
         "runs": decided.runs,
         "hours": round(decided.hours, 4),
         "notes": list(decided.notes),
+        "text": lines(decided),
     }
 
 
