@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from conftest import ROOT, composed
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from specs import SMALL
-from sweeps import IN_THIS_PROCESS, run
+from sweeps import HANGS_AFTER, IN_THIS_PROCESS, run, started, wait_until
 
 from clrbench import config
 from clrbench.config import Decide, checked, share
@@ -126,6 +127,28 @@ def test_a_decision_ends_with_an_answer_and_the_same_command_finds_its_runs_agai
     assert again.returncode == 0
     assert "of training" not in re.sub(r"h of training", "", again.stdout)
     assert answer == json.loads((tmp_path / "outputs" / "decide" / "digits-linear-16.json").read_text())
+
+
+def test_an_interrupted_decision_goes_on_and_ends_with_the_answer_of_an_undisturbed_one(tmp_path: Path) -> None:
+    def answer(folder: Path) -> dict[str, object]:
+        made = json.loads((folder / "outputs" / "decide" / "digits-linear-16.json").read_text())
+        timed = {"hours", "text"}
+        return {key: value for key, value in made.items() if key not in timed}
+
+    def ended() -> set[Path]:
+        return {record.folder for record in records(tmp_path / "one" / "results" / "runs" / "decide") if record.result()}
+
+    with started(tmp_path / "one", *QUICK) as process:
+        wait_until(lambda: len(ended()) >= 4, "four runs", process)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(HANGS_AFTER) == 1
+    left = {path: path.stat().st_mtime_ns for folder in ended() for path in folder.iterdir()}
+    assert "error: interrupted; the same command goes on" in (tmp_path / "one" / "sweep.err").read_text()
+    assert not (tmp_path / "one" / "outputs" / "decide").exists()
+    assert run(tmp_path / "one", *QUICK).returncode == 0
+    assert {path: path.stat().st_mtime_ns for path in left} == left  # what had ended was not run again
+    assert run(tmp_path / "two", *QUICK).returncode == 0
+    assert answer(tmp_path / "one") == answer(tmp_path / "two")
 
 
 def test_a_limit_that_ends_a_decision_before_its_final_says_so(tmp_path: Path) -> None:
