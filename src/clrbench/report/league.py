@@ -70,11 +70,10 @@ def sentences(standing: Standing) -> Iterator[str]:
         names = " or ".join(standing.winners)
         yield f"No policy beats {names} by more than the margin on any of {tasks} tasks."
     else:
-        best = max(standing.policies, key=standing.tasks_as_good)
-        yield (
-            f"No policy wins everywhere: the nearest, {best}, is within the margin of the best on "
-            f"{standing.tasks_as_good(best)} of {tasks} tasks."
-        )
+        most = max(map(standing.tasks_as_good, standing.policies))
+        nearest = [policy for policy in standing.policies if standing.tasks_as_good(policy) == most]
+        come = f"{' and '.join(nearest)} come{'s' * (len(nearest) == 1)} nearest"
+        yield f"No policy wins everywhere: {come}, within the margin of the best on {most} of {tasks} tasks."
     for name, is_cyclical in (("A cyclical policy", True), ("Another schedule", False)):
         better, worse = (standing.tasks_where(verdict, is_cyclical) for verdict in (BETTER, WORSE))
         yield (
