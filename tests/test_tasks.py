@@ -197,11 +197,13 @@ def test_two_optimizers_under_manual_optimization_train(make_config: Make) -> No
     assert [row.iteration for row in record.evaluations()] == [7, 14, 20, 21]
 
 
-def test_iterations_are_steps_of_the_optimizer_where_gradients_accumulate(make_config: Make) -> None:
+def test_iterations_are_steps_of_the_optimizer_where_gradients_accumulate(make_config: Make, seen: list[Any]) -> None:
     choices = ("+task.trainer.accumulate_grad_batches=3", "policy.step_size=2", "iterations=8")
     result, record = trained(make_config(*OWN, *METRIC, *RATES, *choices))
     assert [row.iteration for row in record.evaluations()] == [3, 4, 6, 8]  # 7 batches an epoch: 3, 3 and 1
     assert result.iterations == 8
+    losses = [loss for _, _, loss in seen[:7]]
+    assert record.evaluations()[0].train_loss == pytest.approx(sum(losses) / 7)
 
 
 def test_data_that_cannot_be_dealt_again_are_told_and_recorded(make_config: Make, capsys: pytest.CaptureFixture[str]) -> None:

@@ -64,7 +64,7 @@ class OwnRecorder(Callback):
         """Gather the loss, where training_step returns one; end where the budget does."""
         loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
         if isinstance(loss, torch.Tensor):
-            self._loss += loss.detach()
+            self._loss += loss.detach() * trainer.accumulate_grad_batches  # Lightning hands on its share of a step's
             self._losses += 1
         self._batches += 1
         trainer.should_stop |= self._batches == self._points[-1]
