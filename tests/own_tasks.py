@@ -86,6 +86,14 @@ class Streamed(Lines):
         return DataLoader(Items(self.train), batch_size=10)
 
 
+class Shared(Lines):
+    """Gives half of its batches where it is trained on, as data that share themselves between devices do."""
+
+    def train_dataloader(self) -> Any:
+        items = TensorDataset(*self.train[:])
+        return DataLoader(items, batch_size=20 if self.trainer else 10)
+
+
 class WithoutVal(pl.LightningDataModule):
     def train_dataloader(self) -> Any:
         return DataLoader(TensorDataset(torch.zeros(8, 4), torch.zeros(8)))

@@ -17,6 +17,7 @@ from sweeps import IN_THIS_PROCESS, rows, run, started, wait_until
 
 from clrbench import config as forms
 from clrbench.analysis.verdicts import judge_all
+from clrbench.data.batches import ALL, Share
 from clrbench.errors import ClrbenchError
 from clrbench.packages import Callback
 from clrbench.report.contents import gather
@@ -27,6 +28,7 @@ from clrbench.runs import read_runs
 from clrbench.store import records
 from clrbench.sweep.planner import Planner
 from clrbench.sweep.ramps import carry_out, look_up
+from clrbench.tasks.deal import equal, pair
 from clrbench.tasks.recorder import OwnRecorder
 from clrbench.tasks.spec import resolve_own
 from clrbench.tracking.trackio import Line, ShownRun, _read
@@ -38,6 +40,7 @@ from clrbench.training.run import train
 OWN = ("task=lightning", "task.module._target_=own_tasks.Regression", "task.data._target_=own_tasks.Lines")
 METRIC = ("task.monitor=val_mse", "task.mode=min")
 RATES = ("bounds.base_lr=0.001", "bounds.max_lr=0.01", "policy.step_size=10", "iterations='3 epochs'", "trainer.threads=1")
+TWO = ("trainer=ddp", "trainer.accelerator=cpu")
 Make = Callable[..., Any]
 
 
@@ -197,11 +200,58 @@ def test_two_optimizers_under_manual_optimization_train(make_config: Make) -> No
     assert [row.iteration for row in record.evaluations()] == [7, 14, 20, 21]
 
 
-def test_iterations_are_steps_of_the_optimizer_where_gradients_accumulate(make_config: Make) -> None:
+def test_iterations_are_steps_of_the_optimizer_where_gradients_accumulate(make_config: Make, seen: list[Any]) -> None:
     choices = ("+task.trainer.accumulate_grad_batches=3", "policy.step_size=2", "iterations=8")
     result, record = trained(make_config(*OWN, *METRIC, *RATES, *choices))
     assert [row.iteration for row in record.evaluations()] == [3, 4, 6, 8]  # 7 batches an epoch: 3, 3 and 1
     assert result.iterations == 8
+    losses = [loss for _, _, loss in seen[:7]]
+    assert record.evaluations()[0].train_loss == pytest.approx(sum(losses) / 7)
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_the_batches_of_all_devices_are_those_of_one(processes: int) -> None:
+    def dealt(share: Share = ALL) -> list[Any]:
+        datamodule = pair(own_tasks.Lines(), 1, lambda: 4, share)
+        datamodule.setup("fit")
+        loader = datamodule.train_dataloader()
+        batches = list(loader)
+        assert len(batches) == len(loader)
+        return batches
+
+    alone = dealt()
+    together = [dealt(Share(rank, processes)) for rank in range(processes)]
+    taken = [batch for batches in zip(*together, strict=True) for batch in batches]
+    assert equal(taken, alone[:6])  # the seventh is left out
+
+
+def test_a_run_on_two_devices_that_is_killed_has_the_numbers_of_one_device_that_gathers_two_batches(
+    make_config: Make, tmp_path: Path
+) -> None:
+    choices = ("task=friedman", "policy=triangular2", "policy.step_size=50", "iterations='10 epochs'")
+    folder = tmp_path / "together"
+    with started(folder, *choices, *TWO, IN_THIS_PROCESS) as process:
+        wait_until(lambda: rows(folder) >= 2, "no evaluation is recorded", process)
+        os.killpg(process.pid, signal.SIGKILL)
+    assert not list(folder.glob("results/runs/*/*/result.json"))
+    done = run(folder, *choices, *TWO, IN_THIS_PROCESS)
+    assert done.returncode == 0, done.stderr
+    _, alone = trained(make_config(*choices, "+task.trainer.accumulate_grad_batches=2", folder="alone"))
+    (record,) = records(folder / "results" / "runs" / "adhoc")
+    assert (record.result().iterations, record.result().device) == (450, "2 x cpu")
+    assert record.config()["identity"]["devices"] == 2
+    assert record.result().value == pytest.approx(alone.result().value, rel=1e-4)
+    for row, its_like in zip(record.evaluations(), alone.evaluations(), strict=True):
+        assert (row.iteration, row.lr) == (its_like.iteration, its_like.lr)
+        assert row.train_loss == pytest.approx(its_like.train_loss, rel=1e-4)
+        assert row.metrics == pytest.approx(its_like.metrics, rel=1e-4)
+
+
+def test_data_that_give_a_device_other_batches_than_planned_are_refused(make_config: Make, seen: list[Any]) -> None:
+    result, _ = train(make_config(*OWN, *METRIC, *RATES, "task.data._target_=own_tasks.Shared"), Console(silent=True))
+    assert result.status == "failed"
+    assert "gives each device 4 batches an epoch, and gave 7 when the run was planned" in str(result.reason)
+    assert not seen
 
 
 def test_data_that_cannot_be_dealt_again_are_told_and_recorded(make_config: Make, capsys: pytest.CaptureFixture[str]) -> None:
@@ -226,7 +276,7 @@ def test_data_that_cannot_be_dealt_again_are_told_and_recorded(make_config: Make
         ([*METRIC, "task.module._target_=own_tasks.Absent"], "task.module._target_=own_tasks.Absent"),
         ([*METRIC, "data=cifar10"], "data=cifar10 is not read by task=lightning"),
         ([*METRIC, "+task.trainer.max_epochs=3"], "task.trainer.max_epochs is what the suite sets itself: say iterations"),
-        ([*METRIC, "trainer.devices=2"], "with task=lightning a run takes one device"),
+        ([*METRIC, *TWO, "trainer.devices=8"], "train_dataloader gives 7 batches, fewer than there are devices"),
     ],
 )
 def test_a_mistake_is_told_in_one_line(make_config: Make, overrides: list[str], error: str) -> None:

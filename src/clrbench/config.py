@@ -162,7 +162,10 @@ class League:
 
 @dataclass
 class Trainer:
-    """How a run is carried out: nothing here but precision and compile changes its numbers beyond rounding."""
+    """How a run is carried out: nothing here but precision and compile changes its numbers beyond rounding.
+
+    For a user's own task, so does the number of processes: each takes batches of its own.
+    """
 
     precision: str = _one_of(*PRECISIONS)
     compile: bool = False
@@ -176,7 +179,7 @@ class Trainer:
 
     @property
     def processes(self) -> int:
-        """The number of processes that share every batch: one a device."""
+        """The number of processes that share the batches: one a device."""
         return self.devices * self.nodes
 
 
@@ -360,7 +363,7 @@ def _check_devices(config: Config) -> None:
         raise ConfigError("trainer.precision=float16 needs a GPU: take trainer=gpu, or trainer.precision=bfloat16")
     if config.averages and trainer.processes > 1:
         raise ConfigError("averages=[...] are measured by a single process: take trainer.devices=1 and trainer.nodes=1")
-    if batch_size % trainer.processes:
+    if not config.task.is_own and batch_size % trainer.processes:
         raise ConfigError(
             f"data.batch_size={batch_size} cannot be shared by {trainer.processes} processes (trainer.devices times "
             "trainer.nodes): take a multiple of that"

@@ -2,7 +2,10 @@
 
 from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from clrbench.files import replacing
 
 
 def _installed() -> list[Any]:
@@ -33,3 +36,12 @@ def package_of(module: Any) -> Any:
 def has_hook(made: type, hook: str, base: str) -> bool:
     """Whether a class derived from `base`, of either package, has a hook of its own."""
     return all(getattr(made, hook) is not getattr(getattr(package, base), hook) for package in PACKAGES)
+
+
+def save_checkpoint(trainer: Any, checkpoint: Path, *, flush: bool) -> None:
+    """Save what a Trainer has: all processes of the run take part, and the first one writes. flush: see `replacing`."""
+    if not trainer.is_global_zero:
+        trainer.save_checkpoint(checkpoint)
+        return
+    with replacing(checkpoint, flush=flush) as partial:
+        trainer.save_checkpoint(partial)

@@ -59,7 +59,7 @@ def _class_of(task: DictConfig, part: str) -> str:
 
 def check_own(config: Any) -> None:
     """Refuse what a user's own task cannot be run with. Raises ConfigError in one line."""
-    task, trainer = config.task, config.trainer
+    task = config.task
     if not task.monitor:
         raise ConfigError(
             "task.monitor is open: say which metric compares runs, as validation_step logs it: task.monitor=val_loss"
@@ -80,9 +80,7 @@ def check_own(config: Any) -> None:
         if key in _GIVEN:
             instead = f": say {_GIVEN[key]}" if _GIVEN[key] else ": leave it out"
             raise ConfigError(f"task.trainer.{key} is what the suite sets itself{instead}")
-    if trainer.processes > 1:
-        raise ConfigError("trainer.devices: with task=lightning a run takes one device; a sweep may use several, a run each")
     if config.averages:
         raise ConfigError("averages goes with images: with task=lightning average the weights within your module")
-    if trainer.compile:
+    if config.trainer.compile:
         raise ConfigError("trainer.compile goes with images: with task=lightning compile the net within your module")

@@ -24,7 +24,7 @@ from clrbench.range_test.records import RANGE_TEST, Measured
 from clrbench.range_test.standalone import Found, LRRangeTest
 from clrbench.store import run_folder
 from clrbench.tasks.deal import seed_all
-from clrbench.tasks.spec import OwnSpec, blaming, resolve_own
+from clrbench.tasks.spec import OwnSpec, accumulated, blaming, resolve_own
 
 Say = Callable[[str], None]
 _LEAST_STEPS = 200
@@ -96,6 +96,7 @@ def _found(spec: OwnSpec, say: Say) -> tuple[Found, float]:
             "accelerator": "cuda" if config.trainer.accelerator == "gpu" else "cpu",
             "precision": PRECISIONS[config.trainer.precision],
             **config.task.trainer,
+            "accumulate_grad_batches": accumulated(config) * config.trainer.processes,  # one device, for as many batches
         },
     )
     with isolate_rng():

@@ -1,6 +1,7 @@
 """Random numbers as functions of (seed, epoch), whatever was drawn before: what makes runs of one seed pairs."""
 
 import hashlib
+import itertools
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from clrbench.data.batches import ALL, Share
 from clrbench.packages import has_hook
 
 _EVALUATED = ("val_dataloader", "test_dataloader")
@@ -26,14 +28,15 @@ class Dealt:
     """A loader whose random numbers begin anew when the first batch is asked for, and not when Lightning makes the iterator,
     which it does at another moment in a run that goes on.
 
-    key: from which they begin.
+    key: from which they begin. share: of several processes each makes all batches, which are those of a process alone, and
+    takes every so-manieth of them; as many as any other, so that some at the end of an epoch may be left out.
     """
 
-    def __init__(self, loader: Any, key: Callable[[], tuple[object, ...]]) -> None:
-        self._loader, self._key = loader, key
+    def __init__(self, loader: Any, key: Callable[[], tuple[object, ...]], share: Share = ALL) -> None:
+        self._loader, self._key, self._share = loader, key, share
 
     def __len__(self) -> int:
-        return len(self._loader)
+        return len(self._loader) // self._share.processes
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._loader, name)
@@ -47,11 +50,15 @@ class Dealt:
                 generator.manual_seed(number)
             if callable(set_epoch := getattr(part, "set_epoch", None)):
                 set_epoch(key[-1] if isinstance(key[-1], int) else 0)
-        yield from self._loader
+        rank, processes = self._share.rank, self._share.processes
+        yield from itertools.islice(self._loader, rank, len(self) * processes if processes > 1 else None, processes)
 
 
-def pair(datamodule: Any, seed: int, epoch: Callable[[], int]) -> Any:
-    """Have `datamodule` split, shuffle and augment by (seed, epoch) alone, and evaluate by the seed alone; returns it."""
+def pair(datamodule: Any, seed: int, epoch: Callable[[], int], share: Share = ALL) -> Any:
+    """Have `datamodule` split, shuffle and augment by (seed, epoch) alone, and evaluate by the seed alone; returns it.
+
+    share: the part of the training batches that this process takes. It evaluates on all that there is to evaluate on.
+    """
     setup, train = datamodule.setup, datamodule.train_dataloader
 
     def paired_setup(stage: str) -> None:
@@ -59,7 +66,7 @@ def pair(datamodule: Any, seed: int, epoch: Callable[[], int]) -> Any:
         setup(stage)
 
     def paired_train() -> Dealt:
-        return Dealt(train(), lambda: (seed, "epoch", epoch()))
+        return Dealt(train(), lambda: (seed, "epoch", epoch()), share)
 
     vars(datamodule).update(setup=paired_setup, train_dataloader=paired_train)
     for name in _EVALUATED:

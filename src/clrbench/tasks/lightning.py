@@ -11,6 +11,7 @@ from pytorch_lightning.utilities.seed import isolate_rng
 
 from clrbench.callback import CyclicLR
 from clrbench.config import PRECISIONS
+from clrbench.data.batches import Share
 from clrbench.packages import Callback, has_hook, package_of
 from clrbench.tasks.deal import pair, seed_all
 from clrbench.tasks.recorder import OwnRecorder, saved_iteration
@@ -20,10 +21,10 @@ Say = Callable[[str], None]
 
 
 class LightningTask:
-    """The training of a spec's module on its data."""
+    """The training of a spec's module on its data. share: the part of the batches that this process takes."""
 
-    def __init__(self, spec: OwnSpec, say: Say) -> None:
-        self._spec, self._say = spec, say
+    def __init__(self, spec: OwnSpec, say: Say, share: Share) -> None:
+        self._spec, self._say, self._share = spec, say, share
         self._tested: dict[str, float] = {}
 
     def build(self) -> Any:
@@ -42,8 +43,11 @@ class LightningTask:
         parameters = sum(parameter.numel() for parameter in module.parameters())
         direction = {"min": "less", "max": "more"}[str(task.mode)]
         again = [] if spec.deals_again else [("resumes", "not bit for bit: the data are other ones each time they are dealt")]
+        processes = self._share.processes
+        shared = f" on each of {processes} devices" if processes > 1 else ""
+        rest = f" ({spec.left_out} at its end left out)" if spec.left_out else ""
         return [
-            ("data", f"{spec.config.data.name}: {spec.batches:,} batches an epoch"),
+            ("data", f"{spec.config.data.name}: {spec.batches:,} batches an epoch{shared}{rest}"),
             ("module", f"{spec.config.model.name}: {parameters:,} parameters, {spec.config.trainer.precision}"),
             ("metric", f"{task.monitor}{f' in {task.unit}' if task.unit else ''}: {direction} is better"),
             *again,
@@ -57,10 +61,11 @@ class LightningTask:
         """Train, from `checkpoint` on where there is one, and test where the module and the data can."""
         spec, task = self._spec, self._spec.config.task
         datamodule: Any = None
-        datamodule = pair(hydra.utils.instantiate(task.data), spec.config.seed, lambda: int(datamodule.trainer.current_epoch))
+        made, seed = hydra.utils.instantiate(task.data), spec.config.seed
+        datamodule = pair(made, seed, lambda: int(datamodule.trainer.current_epoch), self._share)
         callbacks = [SchedulersLeftOut(self._say), CyclicLR(spec.schedule), recorder, *others]
         trainer = self._trainer(module, callbacks)
-        seed_all(spec.config.seed, "fit")
+        seed_all(seed, "fit")
         trainer.fit(module, datamodule=datamodule, ckpt_path=checkpoint, weights_only=False)
         has_test = has_hook(type(module), "test_step", "LightningModule") and has_hook(
             type(datamodule), "test_dataloader", "LightningDataModule"
@@ -74,7 +79,9 @@ class LightningTask:
         spec, settings = self._spec, self._spec.config.trainer
         return package_of(module).Trainer(
             accelerator="cuda" if settings.accelerator == "gpu" else "cpu",
-            devices=1,
+            devices=settings.devices,
+            num_nodes=settings.nodes,
+            strategy=_strategy(module, settings.processes),
             precision=PRECISIONS[settings.precision],
             max_epochs=-(-spec.iterations // spec.iterations_per_epoch),
             callbacks=callbacks,
@@ -102,6 +109,18 @@ class LightningTask:
         if is_finished:
             value = self._tested[tested] if tested else recorder.rows[-1].metrics[name]
         return {"metric": tested or name, "mode": task.mode, "unit": task.unit, "value": value}
+
+
+def _strategy(module: Any, processes: int) -> Any:
+    """Lightning's strategy for so many processes.
+
+    A module that has `leaves_out` set gives some parameters no gradient in some steps, the same ones in every process; without
+    it, so does manual optimization, whose optimizers take turns.
+    """
+    if processes == 1:
+        return "auto"
+    leaves_out = getattr(module, "leaves_out", not module.automatic_optimization)
+    return package_of(module).strategies.DDPStrategy(find_unused_parameters=leaves_out)
 
 
 class SchedulersLeftOut(Callback):

@@ -11,8 +11,7 @@ import torch
 from pytorch_lightning.utilities.seed import isolate_rng
 
 from clrbench.errors import ConfigError
-from clrbench.files import replacing
-from clrbench.packages import Callback
+from clrbench.packages import Callback, save_checkpoint
 from clrbench.store import Evaluation
 from clrbench.tasks.spec import OwnSpec
 from clrbench.unofficial import validate_after
@@ -52,7 +51,12 @@ class OwnRecorder(Callback):
         return epochs * self._spec.batches + rest * self._spec.accumulated
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """Start the clock."""
+        """Start the clock. Raises ConfigError where an epoch has other batches than were planned with."""
+        if trainer.num_training_batches != self._spec.batches:
+            raise ConfigError(
+                f"task.data: train_dataloader gives each device {trainer.num_training_batches} batches an epoch, and gave "
+                f"{self._spec.batches} when the run was planned: it must neither change their number nor share them itself"
+            )
         self._loss = self._loss.to(pl_module.device)
         self._since = time.perf_counter()
 
@@ -64,7 +68,7 @@ class OwnRecorder(Callback):
         """Gather the loss, where training_step returns one; end where the budget does."""
         loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
         if isinstance(loss, torch.Tensor):
-            self._loss += loss.detach()
+            self._loss += loss.detach() * trainer.accumulate_grad_batches  # Lightning hands on its share of a step's
             self._losses += 1
         self._batches += 1
         trainer.should_stop |= self._batches == self._points[-1]
@@ -79,7 +83,7 @@ class OwnRecorder(Callback):
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         """Record what was logged. Raises ConfigError where the monitor is not among it."""
         self._aside.close()
-        metrics = self._logged(trainer)
+        metrics = trainer.strategy.broadcast(self._logged(trainer))  # buffers, as statistics of batches, differ by process
         if not trainer.sanity_checking and self.diverged is None:
             self._record(trainer, metrics)
         self._since = time.perf_counter()
@@ -94,6 +98,7 @@ class OwnRecorder(Callback):
         return {name: float(value) for name, value in logged.items()}
 
     def _record(self, trainer: Any, metrics: Mapping[str, float]) -> None:
+        self._share_loss(trainer)
         train_loss = self._loss.item() / self._losses if self._losses else math.nan
         iteration, monitor = self.iteration, str(self._spec.config.task.monitor)
         limit = self._spec.config.trainer.loss_limit
@@ -112,11 +117,15 @@ class OwnRecorder(Callback):
         self._on_evaluation(self.rows, flush=True)
         self._loss, self._losses = torch.zeros_like(self._loss), 0
 
+    def _share_loss(self, trainer: Any) -> None:
+        """Take the mean over the processes of the run, so that all of them decide and go on alike."""
+        self._loss = trainer.strategy.reduce(self._loss, reduce_op="mean")
+
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Save: from here an interrupted run goes on."""
         if not trainer.should_stop:
-            with replacing(self._checkpoint, flush=True) as partial:
-                trainer.save_checkpoint(partial)
+            self._share_loss(trainer)
+            save_checkpoint(trainer, self._checkpoint, flush=True)
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Stop the clock."""

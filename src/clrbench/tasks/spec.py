@@ -27,9 +27,14 @@ from clrbench.tasks.deal import deals_again, pair
 
 @dataclass(frozen=True)
 class OwnSpec(Spec):
-    """One run of a LightningModule on a LightningDataModule. batches: those of an epoch; source: see `_checksums`."""
+    """One run of a LightningModule on a LightningDataModule.
+
+    batches: those that each device takes in an epoch. left_out: those of an epoch that are too few for a batch a device.
+    source: see `_checksums`.
+    """
 
     batches: int
+    left_out: int
     source: Mapping[str, str]
 
     _of_a_step = ("module", "data", "precision")
@@ -49,13 +54,14 @@ class OwnSpec(Spec):
             "seed": self.config.seed,
             "precision": self.config.trainer.precision,
             **({"trainer": task.trainer} if task.trainer else {}),
+            **({"devices": self.config.trainer.processes} if self.config.trainer.processes > 1 else {}),
             **self._unusual,
             **({} if task.version is None else {"version": task.version}),
         }
 
     @property
     def accumulated(self) -> int:
-        """The batches of an iteration."""
+        """The batches of an iteration, on each device."""
         return accumulated(self.config)
 
     @cached_property
@@ -94,13 +100,17 @@ def resolve_own(config: Config) -> OwnSpec:
     if not has_hook(data, "val_dataloader", "LightningDataModule"):
         raise ConfigError(f"task.data._target_={_name(data)} has no val_dataloader: runs are compared on validation data")
     with quiet(), isolate_rng():
-        batches = _batches(config)
+        batches, left_out = divmod(_batches(config), config.trainer.processes)
+    if not batches:
+        raise ConfigError(
+            f"task.data: train_dataloader gives {left_out} batches, fewer than there are devices: lower trainer.devices"
+        )
     per_epoch = math.ceil(batches / accumulated(config))
-    return OwnSpec(config, per_epoch, *bound_lengths(config, per_epoch), batches, _checksums(module, data))
+    return OwnSpec(config, per_epoch, *bound_lengths(config, per_epoch), batches, left_out, _checksums(module, data))
 
 
 def accumulated(config: Config) -> int:
-    """The batches of which an iteration gathers gradients."""
+    """The batches of which an iteration gathers gradients, on each device."""
     return int(config.task.trainer.get("accumulate_grad_batches", 1))
 
 

@@ -24,14 +24,13 @@ class ComputePlace:
     @classmethod
     def of(cls, trainer: Trainer) -> "ComputePlace":
         """This process' place: that of the only one, or the one that `processes` gave it. Raises ConfigError without a GPU."""
-        local, node = (int(os.environ.get(name, "0")) for name in ("LOCAL_RANK", "NODE_RANK"))
-        share = Share(node * trainer.devices + local, trainer.processes) if trainer.processes > 1 else Share()
+        share = share_of(trainer)
         if trainer.accelerator == "cpu":
             return cls(torch.device("cpu"), share)
         check_gpus(trainer.devices)
         # Else a float32 convolution would be computed with ten bits of its numbers, which is another precision.
         torch.backends.cudnn.allow_tf32 = False
-        return cls(torch.device("cuda", local), share)
+        return cls(torch.device("cuda", share.rank % trainer.devices), share)
 
     @property
     def is_first(self) -> bool:
@@ -43,6 +42,14 @@ class ComputePlace:
         """The devices of the run, for its record: those of the first process, and how many of them."""
         kind = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
         return kind if self.share.processes == 1 else f"{self.share.processes} x {kind}"
+
+
+def share_of(trainer: Trainer) -> Share:
+    """The part of every batch, or of the batches, that this process takes."""
+    if trainer.processes == 1:
+        return Share()
+    local, node = (int(os.environ.get(name, "0")) for name in ("LOCAL_RANK", "NODE_RANK"))
+    return Share(node * trainer.devices + local, trainer.processes)
 
 
 def check_gpus(needed: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import pytorch_lightning as pl
 import torch
 
-from clrbench.files import replacing
+from clrbench.packages import save_checkpoint
 from clrbench.store import Evaluation
 from clrbench.training.every import Every
 
@@ -96,7 +96,7 @@ class Recorder(pl.Callback):
                 self._loss.zero_()
                 self._batches = 0
                 flush = self._flush.take_turn()
-                self._save(trainer, flush)
+                save_checkpoint(trainer, self._checkpoint, flush=flush)
                 self._on_evaluation(self.rows, flush=flush)
         self._since = time.perf_counter()
 
@@ -106,13 +106,6 @@ class Recorder(pl.Callback):
         self.diverged = f"{which} loss {loss:.4g} at iteration {self.iteration} (limit {self._loss_limit:g})"
         trainer.should_stop = True
         return True
-
-    def _save(self, trainer: pl.Trainer, flush: bool) -> None:
-        if not trainer.is_global_zero:
-            trainer.save_checkpoint(self._checkpoint)  # takes part, but only the first process writes
-            return
-        with replacing(self._checkpoint, flush=flush) as partial:
-            trainer.save_checkpoint(partial)
 
     def state_dict(self) -> dict[str, Any]:
         """The evaluations so far, the training time, and the state of the random numbers that a net may draw."""

@@ -27,7 +27,7 @@ from clrbench.training import processes
 from clrbench.training.build import build
 from clrbench.training.checkpoints import leave_checkpoint, resumable_iteration
 from clrbench.training.console import Console, ProgressNote, plan_of_images
-from clrbench.training.devices import ComputePlace, strategy
+from clrbench.training.devices import ComputePlace, share_of, strategy
 from clrbench.training.evaluation import METRIC
 from clrbench.training.feed import stream
 from clrbench.training.folders import RunFolders
@@ -204,7 +204,7 @@ def _task(run: RunFolders, console: Console) -> Task:
     from clrbench.tasks.spec import OwnSpec
 
     assert isinstance(run.spec, OwnSpec)
-    return LightningTask(run.spec, console.say)
+    return LightningTask(run.spec, console.say, share_of(run.spec.config.trainer))
 
 
 class ImageTask:
