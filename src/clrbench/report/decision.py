@@ -74,9 +74,10 @@ class Decided:
         return f"CyclicLR({', '.join([repr(target), *(f'{key}={value!r}' for key, value in settings.items())])})"
 
 
-def how_to_choose() -> str:
+def how_to_choose(is_of_images: bool = True) -> str:
     """What a comparison leaves open, whose best arm is the best by the runs that show it."""
-    return f"which to take: `{decide_command()}` tunes the peak of each policy and judges by fresh seeds"
+    command = f"`{decide_command()}`" if is_of_images else "the same command with `experiment=decide` for policies and seeds"
+    return f"which to take: {command} tunes the peak of each policy and judges by fresh seeds"
 
 
 def lines(decided: Decided) -> list[str]:

@@ -33,7 +33,7 @@ def print_summary(console: Console, title: str, runs: Sequence[Run], conf: Path,
     for sentence in [*leads(arms), *decomposition_in_words(arms)]:
         console.print(escape(sentence))
     if len({arm.name for arm in arms}) > 1:
-        console.print(escape(how_to_choose()))
+        console.print(escape(how_to_choose(all(run.is_of_images for run in runs))))
     verdicts = [verdict for verdict in judge_all(runs, conf, results) if any(verdict.source == run.source for run in runs)]
     if verdicts:
         console.print(verdict_table(verdicts))
