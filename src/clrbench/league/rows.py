@@ -8,6 +8,7 @@ import polars as pl
 
 from clrbench.errors import ClrbenchError
 from clrbench.files import write_text
+from clrbench.measure import Measure
 
 # The experiment of its runs, and the folder of these lines below results and outputs.
 LEAGUE = "league"
@@ -42,9 +43,9 @@ class Row:
     run_id: str
 
     @property
-    def sign(self) -> int:
-        """1 where more is better, else -1."""
-        return 1 if self.mode == "max" else -1
+    def measure(self) -> Measure:
+        """What it is compared by."""
+        return Measure(self.metric, self.mode, self.unit, self.margin)
 
 
 _COLUMNS: dict[str, type[pl.DataType]] = {

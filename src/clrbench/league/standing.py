@@ -146,17 +146,17 @@ def _standing(rows: Sequence[Row], part: int) -> Standing | None:
 
 
 def _worth(row: Row) -> float:
-    return -math.inf if row.value is None else row.sign * row.value / row.margin
+    return -math.inf if row.value is None else row.measure.sign * row.value / row.margin
 
 
 def _goal(reference: Sequence[Row]) -> float:
     """The fixed rate's mean at the end on validation data; where it diverged, nothing reaches it."""
     ends = [row.held_out for row in reference if row.held_out is not None]
-    return fmean(ends) if ends else math.inf * reference[0].sign
+    return fmean(ends) if ends else math.inf * reference[0].measure.sign
 
 
 def _share(row: Row, goal: float) -> float:
-    reached = (iteration for iteration, value in row.course if row.sign * value >= row.sign * goal)
+    reached = (iteration for iteration, value in row.course if row.measure.sign * value >= row.measure.sign * goal)
     return next(reached, math.inf) / row.iterations
 
 

@@ -1,6 +1,7 @@
 """Data of fixed arrays in three parts, the same for every seed."""
 
 import hashlib
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -29,9 +30,9 @@ class ArrayData(pl.LightningDataModule):
         super().__init__()
         self.batch_size = batch_size
 
+    @abstractmethod
     def parts(self) -> Parts:
         """Training, validation and test data: tensors that have one item in each place of their first dimension."""
-        raise NotImplementedError
 
     def setup(self, stage: str) -> None:
         """Make the parts."""

@@ -1,6 +1,7 @@
 """What the modules of all problems have in common: their steps and metrics. Their optimizers' rates come from the policy."""
 
 import math
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -25,13 +26,13 @@ class Measured(pl.LightningModule):
         out: Tensor = self.net(x)
         return out
 
+    @abstractmethod
     def loss(self, batch: Batch) -> Tensor:
         """What training lowers: the mean over a batch."""
-        raise NotImplementedError
 
+    @abstractmethod
     def value(self, batch: Batch) -> Tensor:
         """The metric of a batch."""
-        raise NotImplementedError
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss."""

@@ -90,9 +90,9 @@ def _budget(standing: Standing, rows: Sequence[Row], anchor: str) -> dict[str, A
 
 def _task(standing: Standing, at: int) -> dict[str, Any]:
     task = standing.tasks[at]
-    row = standing.of(task, REFERENCE)[0]
-    measure = Measure(row.metric, row.mode, row.unit, row.margin)
-    values = [one.value for one in standing.of(task, REFERENCE) if one.value is not None]
+    reference = standing.of(task, REFERENCE)
+    measure = reference[0].measure
+    values = [row.value for row in reference if row.value is not None]
     return {
         "name": task,
         "metric": measure.heading,
