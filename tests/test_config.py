@@ -52,7 +52,7 @@ def swept(experiment: str) -> dict[str, list[str]]:
     """What an experiment sweeps over: {key: values}."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
         made = compose("config", [f"experiment={experiment}"], return_hydra_config=True)
-    if experiment == "decide":  # which chooses its runs itself
+    if experiment in ("decide", "league"):  # which choose their runs themselves
         return {"arm": list(made.decide.families), "seed": ["1", "2", "3"]}
     return {key: str(values).split(",") for key, values in made.hydra.sweeper.params.items()}
 
