@@ -405,7 +405,7 @@ def test_words_go_by_the_metrics_own_direction_and_unit(
     assert "to fixed: iterations to the value at which the best fixed rate ends" in said
     assert "%" not in said.replace("95%", "")
     assert re.search(r"triangular2.* is ahead of fixed.*: -\d.* m2 \[", said)
-    assert "-m experiment=compare task=lightning task.module._target_=own_tasks.Regression" in said
+    assert "the same command with `experiment=decide` for policies and seeds" in said
     assert not [verdict for verdict in judge_all(runs, ROOT / "conf", tmp_path) if verdict.source]
     section = gather(tmp_path / "one" / "results", ROOT / "conf").sections[0]
     drawn = curves_of(section)[0], outcomes_of(section)[0]
