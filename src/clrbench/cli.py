@@ -21,7 +21,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from clrbench import config, store
+from clrbench import config, interrupts, store
 from clrbench.arguments import check_arm, check_choices, check_search, options_first
 from clrbench.checkout import configurations, program
 from clrbench.complaints import in_one_line
@@ -74,7 +74,8 @@ def main(hydra_main: Callable[[], Any]) -> None:
         check_choices(sys.argv[1:], [folder.name for folder in configurations().iterdir()])
         check_search(sys.argv[1:])
         _register_plugins()
-        hydra_main()
+        with interrupts.kept():
+            hydra_main()
     except (HydraException, OmegaConfBaseException) as error:
         _stop(in_one_line(error, sys.argv[1:], _compose_anew))
     except (ClrbenchError, OSError) as error:
