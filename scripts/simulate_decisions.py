@@ -13,7 +13,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from clrbench.decision.answer import CYCLE, Answer, answer_of
+from clrbench.decision.conclusion import CYCLE, Conclusion, conclusion_of
 from clrbench.decision.strategy import State
 from clrbench.decision.trials import CYCLICAL, FIXED, KINDS, OTHER, Candidate, Family, Rules
 from clrbench.decision.worlds import World, played
@@ -88,29 +88,29 @@ class Outcome:
 def outcome(world: World, random: np.random.Generator) -> Outcome:
     """Play a decision and hold it against the truth."""
     state, runs = played(world, FAMILIES, RULES, random)
-    answer = answer_of(state, RULES)
+    conclusion = conclusion_of(state, RULES)
     truth = {one: world.truth(one) for one in state.screened}
     assert state.final is not None
-    best, mine = max(truth.values()), truth[answer.chosen]
+    best, mine = max(truth.values()), truth[conclusion.chosen]
     finalist = max(truth[one] for one in state.final.finalists)
     fixed = max(worth for one, worth in truth.items() if one.family.kind == FIXED)
     return Outcome(
-        says_clr=answer.is_settled and answer.verdict == CYCLE,
-        is_wrong_clr=answer.is_settled and answer.verdict == CYCLE and mine <= fixed,
-        is_settled=answer.is_settled,
+        says_clr=conclusion.is_settled and conclusion.verdict == CYCLE,
+        is_wrong_clr=conclusion.is_settled and conclusion.verdict == CYCLE and mine <= fixed,
+        is_settled=conclusion.is_settled,
         regret=best - mine,
         regret_exhaustive=best - truth[_best_of_exhaustive(world, truth, random)],
-        covered=list(_covered(answer, truth)),
-        is_bound_beside_finalists=finalist - mine <= answer.regret_beside_finalists,
-        is_bound_beside_all=answer.regret_beside_all is not None and best - mine <= answer.regret_beside_all,
+        covered=list(_covered(conclusion, truth)),
+        is_bound_beside_finalists=finalist - mine <= conclusion.regret_beside_finalists,
+        is_bound_beside_all=conclusion.regret_beside_all is not None and best - mine <= conclusion.regret_beside_all,
         runs=runs,
         fixed_design=EXHAUSTIVE_SEEDS * len(truth),
         unstopped=_unstopped(state),
     )
 
 
-def _covered(answer: Answer, truth: dict[Candidate, float]) -> Iterator[bool]:
-    for gain in answer.gains:
+def _covered(conclusion: Conclusion, truth: dict[Candidate, float]) -> Iterator[bool]:
+    for gain in conclusion.gains:
         yield gain.low <= truth[gain.one] - truth[gain.other] <= gain.high
 
 

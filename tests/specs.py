@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from clrbench.config import checked
 from clrbench.data.images import Images, ImageSet
 from clrbench.data.load import LoadedSet
-from clrbench.range_test.measure import wants_measured_bounds, with_ramp_bounds
+from clrbench.range_test.measuring import wants_measured_bounds, with_ramp_bounds
 from clrbench.spec import RunSpec, resolve
 from clrbench.sweep.screening import wants_screened_bounds
 

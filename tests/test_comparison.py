@@ -17,7 +17,7 @@ from clrbench.errors import ClrbenchError
 from clrbench.stats import interval
 from clrbench.store import records
 from clrbench.sweep.planner import Planner
-from clrbench.tasks.recorder import OwnRecorder
+from clrbench.tasks.own_recorder import OwnRecorder
 
 UNTRACKED = "tracking.wandb=disabled"
 TRIANGULAR = "triangular2 policy.step_size=10"

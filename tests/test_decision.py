@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtr, stdtrit
 
-from clrbench.decision.answer import CYCLE, KEEP, Answer, answer_of
+from clrbench.decision.conclusion import CYCLE, KEEP, Conclusion, conclusion_of
 from clrbench.decision.final import BETTER, EQUAL, OPEN, WORSE, Final
 from clrbench.decision.peaks import is_at_the_edge, next_rung
 from clrbench.decision.race import Noise, flat_rungs, noise, not_clearly_worse, regret_bound
@@ -266,23 +266,23 @@ def world(ahead: float) -> World:
     return World(tops, dict.fromkeys(FAMILIES, 0.4), 0.5, dict.fromkeys((FIXED, OTHER, CYCLICAL), 0.2))
 
 
-def answered(ahead: float, seed: int) -> Answer:
-    return answer_of(played_in(world(ahead), FAMILIES, RULES, np.random.default_rng(seed))[0], RULES)
+def answered(ahead: float, seed: int) -> Conclusion:
+    return conclusion_of(played_in(world(ahead), FAMILIES, RULES, np.random.default_rng(seed))[0], RULES)
 
 
 def test_cycles_that_are_better_are_chosen_with_their_gain_over_the_best_fixed_rate() -> None:
-    answer = answered(2.0, seed=0)
-    assert (answer.verdict, answer.is_settled) == (CYCLE, True)
-    assert answer.over_fixed is not None
-    assert 0 < answer.over_fixed.low < answer.over_fixed.mean < answer.over_fixed.high
-    assert answer.regret_beside_finalists == 0
+    conclusion = answered(2.0, seed=0)
+    assert (conclusion.verdict, conclusion.is_settled) == (CYCLE, True)
+    assert conclusion.over_fixed is not None
+    assert 0 < conclusion.over_fixed.low < conclusion.over_fixed.mean < conclusion.over_fixed.high
+    assert conclusion.regret_beside_finalists == 0
 
 
 def test_without_a_difference_that_matters_the_answer_is_the_simplest() -> None:
-    answer = answered(0.0, seed=0)
-    assert (answer.verdict, answer.is_settled, answer.chosen.family.kind) == (KEEP, True, FIXED)
-    assert len(answer.equals) == 2
-    assert answer.over_fixed is None
+    conclusion = answered(0.0, seed=0)
+    assert (conclusion.verdict, conclusion.is_settled, conclusion.chosen.family.kind) == (KEEP, True, FIXED)
+    assert len(conclusion.equals) == 2
+    assert conclusion.over_fixed is None
 
 
 def test_cycles_are_not_recommended_where_they_gain_nothing() -> None:

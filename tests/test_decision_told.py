@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from clrbench.decision.answer import CYCLE, KEEP, answer_of
+from clrbench.decision.conclusion import CYCLE, KEEP, conclusion_of
 from clrbench.decision.trials import CYCLICAL, FIXED, OTHER, Family, Rules
 from clrbench.decision.worlds import World, played
 from clrbench.files import write_text
@@ -47,7 +47,7 @@ def decided(ahead: float, measure: Measure = PERCENT, noise: float = 0.2, seed: 
         measure=measure,
         metric=measure.metric,
         iterations=400,
-        answer=answer_of(state, rules),
+        conclusion=conclusion_of(state, rules),
         state=state,
         bounds={one: (0.005 * 2.0**one.rung, 0.02 * 2.0**one.rung) for one in state.screened},
         arms={family: f"decide/{family.name}" for family in FAMILIES},
@@ -78,7 +78,7 @@ def test_gain_regret_and_what_would_turn_it_are_told_in_points() -> None:
 def test_where_less_is_better_values_are_those_of_the_metric_and_gains_are_still_positive() -> None:
     made = decided(ahead=2.0, measure=BITS)
     content = as_json(made)
-    assert made.answer.verdict == CYCLE
+    assert made.conclusion.verdict == CYCLE
     assert content["value"] == pytest.approx(88, abs=1)
     (gain,) = (gain for gain in content["gains"] if gain["over"]["family"] == "fixed" and gain["of"]["family"] == "triangular2")
     assert gain["mean"] == pytest.approx(2, abs=0.5)
@@ -98,9 +98,9 @@ def test_an_open_decision_says_that_it_is_a_guess_and_what_would_settle_it() -> 
 
 def test_json_holds_no_number_that_json_lacks() -> None:
     made = decided(ahead=2.0)
-    first = made.answer.gains[0]
+    first = made.conclusion.gains[0]
     broken = dataclasses.replace(first, mean=math.nan, low=-math.inf, high=math.inf)
-    made = dataclasses.replace(made, answer=dataclasses.replace(made.answer, gains=[broken]))
+    made = dataclasses.replace(made, conclusion=dataclasses.replace(made.conclusion, gains=[broken]))
     assert json.loads(json.dumps(as_json(made), allow_nan=False))["gains"][0]["mean"] is None
 
 

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from clrbench import config
 from clrbench.config import Config, checked, in_iterations
-from clrbench.range_test.measure import wants_measured_bounds
+from clrbench.range_test.measuring import wants_measured_bounds
 from clrbench.store import FINISHED
 from clrbench.sweep.screening import wants_screened_bounds
 from clrbench.training.console import Console

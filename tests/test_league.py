@@ -13,9 +13,9 @@ from clrbench import subcommands
 from clrbench.decision.trials import CYCLICAL, FIXED, Candidate, Family, Trial
 from clrbench.errors import ClrbenchError, ConfigError
 from clrbench.league import scores
+from clrbench.league.entry import CONTENDERS, FINAL, OVER, TUNING, Tuning, chosen, wanted
 from clrbench.league.rows import Row, read_rows, write_rows
 from clrbench.league.standing import edges, standings
-from clrbench.league.trials import CONTENDERS, FINAL, OVER, TUNING, Tuning, chosen, wanted
 from clrbench.report.contents import gather
 from clrbench.report.league import standing_lines
 from clrbench.report.league_section import League

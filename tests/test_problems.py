@@ -13,7 +13,7 @@ from clrbench.errors import DataError
 from clrbench.identity import PUBLIC_NAMES
 from clrbench.problems import characters, mnist1d, modular, tabular
 from clrbench.problems.arrays import checked, checksum
-from clrbench.tasks.spec import resolve_own
+from clrbench.tasks.own_spec import resolve_own
 from clrbench.training.console import Console
 from clrbench.training.run import train
 

@@ -22,7 +22,7 @@ from clrbench.config import Config
 from clrbench.errors import ConfigError
 from clrbench.range_test.anchor import RULE
 from clrbench.range_test.judge import CLEAR, FIRST, NONE, SECOND, WEAK, Bounds
-from clrbench.range_test.measure import Find, Say, measure, ramp_config, scan_config, to_measure, with_measured_bounds
+from clrbench.range_test.measuring import Find, Say, measure, ramp_config, scan_config, to_measure, with_measured_bounds
 from clrbench.range_test.records import RANGE_TEST, Measured, judged, rounded
 from clrbench.report.contents import gather
 from clrbench.runs import EVIDENCE, read_runs

@@ -29,8 +29,8 @@ from clrbench.store import records
 from clrbench.sweep.planner import Planner
 from clrbench.sweep.ramps import carry_out, look_up
 from clrbench.tasks.deal import equal, pair
-from clrbench.tasks.recorder import OwnRecorder
-from clrbench.tasks.spec import resolve_own
+from clrbench.tasks.own_recorder import OwnRecorder
+from clrbench.tasks.own_spec import resolve_own
 from clrbench.tracking.trackio import Line, ShownRun, _read
 from clrbench.tracking.wandb import summary
 from clrbench.tracking.wandb_panels import curves_of, outcomes_of

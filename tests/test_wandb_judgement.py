@@ -10,7 +10,7 @@ from wandb_server import WandbServer, account
 
 from clrbench.config import Config
 from clrbench.lock import locked
-from clrbench.range_test.measure import to_measure
+from clrbench.range_test.measuring import to_measure
 from clrbench.range_test.records import Measured, judged
 from clrbench.runs import EVIDENCE, run_of
 from clrbench.store import records

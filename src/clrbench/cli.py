@@ -29,7 +29,7 @@ from clrbench.errors import ClrbenchError
 from clrbench.lock import HeldElsewhereError
 from clrbench.orphans import end_with_parent
 from clrbench.policies import check_policy
-from clrbench.range_test.measure import wants_measured_bounds, with_measured_bounds
+from clrbench.range_test.measuring import wants_measured_bounds, with_measured_bounds
 from clrbench.sweep.job import JOB, Job
 
 
@@ -198,7 +198,7 @@ def measure_bounds(composed: DictConfig) -> None:
     """Carry out the ramps of a range test, print the bounds and draw the curve. The process ends with 1 after an error."""
     from rich.console import Console
 
-    from clrbench.range_test.measure import to_measure
+    from clrbench.range_test.measuring import to_measure
     from clrbench.range_test.picture import draw
     from clrbench.report.terminal import print_bounds
     from clrbench.sweep.ramps import carry_out

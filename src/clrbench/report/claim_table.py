@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from clrbench.analysis.cases import SHUFFLED, Case
 from clrbench.analysis.relations import ALPHA, FAILS, HOLDS, NOT_RUN
 from clrbench.analysis.verdicts import Verdict
-from clrbench.report.rows import VerdictRow, verdict_row
+from clrbench.report.verdict_rows import VerdictRow, verdict_row
 from clrbench.runs import OWN
 from clrbench.stats import seeds_needed
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clrbench.checkout import decide_command
-from clrbench.decision.answer import TRIALS, Answer, Gain
+from clrbench.decision.conclusion import TRIALS, Conclusion, Gain
 from clrbench.decision.final import EQUAL, OPEN
 from clrbench.decision.strategy import State
 from clrbench.decision.trials import Candidate, Family
@@ -31,7 +31,7 @@ class Decided:
     measure: Measure
     metric: str
     iterations: int
-    answer: Answer
+    conclusion: Conclusion
     state: State
     bounds: Mapping[Candidate, tuple[float, float]]
     arms: Mapping[Family, str]
@@ -82,7 +82,7 @@ def how_to_choose(is_of_images: bool = True) -> str:
 
 def lines(decided: Decided) -> list[str]:
     """The answer in words, most important first."""
-    answer = decided.answer
+    conclusion = decided.conclusion
     return [
         _headline(decided),
         *_reasons(decided),
@@ -95,30 +95,30 @@ def lines(decided: Decided) -> list[str]:
         "yours    from clrbench import CyclicLR",
         f"         clr = {decided.snippet}",
         f"         Trainer(max_steps={decided.iterations}, callbacks=[clr])  # or clr.attach(optimizer) in a loop of your own",
-        *([] if answer.is_settled else ["more     decide.looks=[5,8,12,20] looks at more seeds"]),
+        *([] if conclusion.is_settled else ["more     decide.looks=[5,8,12,20] looks at more seeds"]),
     ]
 
 
 def _headline(decided: Decided) -> str:
-    answer = decided.answer
-    base_lr, max_lr = decided.bounds[answer.chosen]
+    conclusion = decided.conclusion
+    base_lr, max_lr = decided.bounds[conclusion.chosen]
     step_size = decided.policy.get("step_size")
     rates = f"max_lr {max_lr:g}" if "max_lr" in decided.policy else f"rate {max_lr:g}"
     rates += f", base_lr {base_lr:g}" if "max_lr" in decided.policy and "base_lr" in decided.policy else ""
     rates += f", step_size {step_size:,}" if step_size else ""
-    guess = "" if answer.is_settled else " (not settled: the best guess)"
-    return f"answer   {answer.verdict}{guess}: {answer.chosen.family.name} with {rates}"
+    guess = "" if conclusion.is_settled else " (not settled: the best guess)"
+    return f"answer   {conclusion.verdict}{guess}: {conclusion.chosen.family.name} with {rates}"
 
 
 def _reasons(decided: Decided) -> Iterable[str]:
-    answer, final = decided.answer, decided.state.final
+    conclusion, final = decided.conclusion, decided.state.final
     assert final is not None
-    seeds = final.seeds[answer.chosen]
-    yield f"worth    {decided.metric.replace('_', ' ')} {decided.value(answer.worth)}, the mean of {seeds} fresh seeds"
-    if answer.equals:
-        names = " and ".join(decided.named(one) for one in answer.equals)
+    seeds = final.seeds[conclusion.chosen]
+    yield f"worth    {decided.metric.replace('_', ' ')} {decided.value(conclusion.worth)}, the mean of {seeds} fresh seeds"
+    if conclusion.equals:
+        names = " and ".join(decided.named(one) for one in conclusion.equals)
         yield f"because  no difference that matters parts it from {names}, and it is the simplest"
-    for gain in answer.gains:
+    for gain in conclusion.gains:
         yield f"{'gain':<9}{_gain(decided, gain)}"
     for one in final.diverged:
         yield f"diverged {decided.named(one)}, with a fresh seed"
@@ -133,40 +133,40 @@ def _gain(decided: Decided, gain: Gain) -> str:
 
 
 def _regret(decided: Decided) -> str:
-    answer = decided.answer
-    beside = f"at most {decided.amount(answer.regret_beside_finalists)} beside the other finalists"
-    if answer.regret_beside_all is None:
+    conclusion = decided.conclusion
+    beside = f"at most {decided.amount(conclusion.regret_beside_finalists)} beside the other finalists"
+    if conclusion.regret_beside_all is None:
         return beside
-    of_all = decided.amount(answer.regret_beside_all)
+    of_all = decided.amount(conclusion.regret_beside_all)
     return f"{beside}; at most {of_all} beside every candidate tried, on held-out data (95% each)"
 
 
 def _turns(decided: Decided) -> Iterable[str]:
-    answer, margin = decided.answer, decided.amount(decided.measure.margin)
-    family = answer.chosen.family
-    rates = sorted(decided.bounds[one][1] for one in decided.bounds if one.family == family and _is_flat(answer, one))
+    conclusion, margin = decided.conclusion, decided.amount(decided.measure.margin)
+    family = conclusion.chosen.family
+    rates = sorted(decided.bounds[one][1] for one in decided.bounds if one.family == family and _is_flat(conclusion, one))
     if len(rates) > 1:
         between = f"between {rates[0]:g} and {rates[-1]:g}"
         yield f"any peak of {family.name} {between} does: it loses at most {margin} on held-out data"
     else:
         yield f"no other peak of {family.name} does: half or twice {rates[0]:g} loses more than {margin} on held-out data"
-    for one in answer.edges:
+    for one in conclusion.edges:
         yield f"the best peak of {one.name} lies at the edge of what was tried: a farther one may be better"
     yield f"another budget than {decided.iterations:,} iterations, or other data, need another decision"
 
 
-def _is_flat(answer: Answer, candidate: Candidate) -> bool:
-    return answer.flat[0] <= candidate.rung <= answer.flat[1]
+def _is_flat(conclusion: Conclusion, candidate: Candidate) -> bool:
+    return conclusion.flat[0] <= candidate.rung <= conclusion.flat[1]
 
 
 def _price(decided: Decided) -> Iterable[str]:
     """What a search of a person reaches, from the trials with seed 1."""
-    shown = [family for family in decided.answer.price if decided.answer.price[family]]
+    shown = [family for family in decided.conclusion.price if decided.conclusion.price[family]]
     width = max(len(family.name) for family in shown)
     trials = ", ".join(map(str, TRIALS))
     yield f"price    expected best on held-out data after {trials} random trials, a run each, among the peaks tried"
     for family in shown:
-        values = "  ".join(decided.value(worth) for worth in decided.answer.price[family])
+        values = "  ".join(decided.value(worth) for worth in decided.conclusion.price[family])
         yield f"         {family.name:<{width}}  {values}"
     for one, worths in decided.state.screened.items():
         first = worths[min(worths)]  # the seed that the others were tried with
@@ -177,7 +177,7 @@ def _price(decided: Decided) -> Iterable[str]:
 
 def as_json(decided: Decided) -> dict[str, Any]:
     """All of it, for programs; worths as values of the metric, amounts positive where the first is better."""
-    answer, final = decided.answer, decided.state.final
+    conclusion, final = decided.conclusion, decided.state.final
     assert final is not None
     return {
         "data": decided.task[0],
@@ -187,14 +187,14 @@ def as_json(decided: Decided) -> dict[str, Any]:
         "mode": decided.measure.mode,
         "unit": decided.measure.unit,
         "margin": decided.measure.margin,
-        "verdict": answer.verdict,
-        "settled": answer.is_settled,
-        "chosen": _candidate(decided, answer.chosen),
+        "verdict": conclusion.verdict,
+        "settled": conclusion.is_settled,
+        "chosen": _candidate(decided, conclusion.chosen),
         "policy": {key: value for key, value in decided.policy.items() if value is not None},
         "command": decided.command,
         "arms": {family.name: arm for family, arm in decided.arms.items()},
-        "value": decided.measure.sign * answer.worth,
-        "equal": [_candidate(decided, one) for one in answer.equals],
+        "value": decided.measure.sign * conclusion.worth,
+        "equal": [_candidate(decided, one) for one in conclusion.equals],
         "finalists": [
             {
                 **_candidate(decided, one),
@@ -202,15 +202,15 @@ def as_json(decided: Decided) -> dict[str, Any]:
             }
             for one in final.finalists
         ],
-        "gains": [_gain_of(decided, gain) for gain in answer.gains],
-        "regret_beside_finalists": answer.regret_beside_finalists,
-        "regret_beside_all": answer.regret_beside_all,
+        "gains": [_gain_of(decided, gain) for gain in conclusion.gains],
+        "regret_beside_finalists": conclusion.regret_beside_finalists,
+        "regret_beside_all": conclusion.regret_beside_all,
         "peaks": {
-            family.name: {f"{peak:g}": value for peak, value in decided.peaks(family).items()} for family in answer.price
+            family.name: {f"{peak:g}": value for peak, value in decided.peaks(family).items()} for family in conclusion.price
         },
         "price": {
             family.name: dict(zip(map(str, TRIALS), _values(decided, worths), strict=False))
-            for family, worths in answer.price.items()
+            for family, worths in conclusion.price.items()
         },
         "runs": decided.runs,
         "hours": round(decided.hours, 4),

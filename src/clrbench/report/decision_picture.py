@@ -16,7 +16,7 @@ _SHOWN = 0.7
 
 def picture(decided: Decided) -> str:
     """An SVG, three panels in a row."""
-    families = [family for family in decided.answer.price if decided.peaks(family)]
+    families = [family for family in decided.conclusion.price if decided.peaks(family)]
     span = _span(decided, families)
     rates = [math.log2(peak) for family in families for peak in decided.peaks(family)]
     x = (min(rates) - 0.3, max(rates) + 0.3)
@@ -28,14 +28,14 @@ def picture(decided: Decided) -> str:
         parts += _panel(decided, family, svg.Axes(left, top, _WIDTH, _HEIGHT, x, span))
     rows = math.ceil(len(families) / _COLUMNS)
     title = f"Which policy for {decided.task[1]} on {decided.task[0]}, {decided.iterations:,} iterations"
-    said = f"The answer: {decided.answer.verdict}, {decided.named(decided.answer.chosen)}."
+    said = f"The answer: {decided.conclusion.verdict}, {decided.named(decided.conclusion.chosen)}."
     width = _COLUMNS * (_WIDTH + _LEFT) + 12
     return svg.document(width, _TOP + rows * (_HEIGHT + _GAP) - 30, title, said, parts)
 
 
 def _panel(decided: Decided, family: Family, axes: svg.Axes) -> Iterator[str]:
     peaks, colour, clip = decided.peaks(family), _COLOURS[family.kind], f"panel-{axes.left:.0f}-{axes.top:.0f}"
-    chosen = " (the answer)" if family == decided.answer.chosen.family else ""
+    chosen = " (the answer)" if family == decided.conclusion.chosen.family else ""
     yield svg.words(axes.left, axes.top - 8, f"{family.name}{chosen}")
     yield axes.clip(clip)
     for value in _ticks(axes.y):

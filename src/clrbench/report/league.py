@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
+from clrbench.league.entry import Tuning
 from clrbench.league.rows import Row
 from clrbench.league.scores import BETTER, WORSE, Estimate, friedman_p
 from clrbench.league.standing import Standing, edges, standings
-from clrbench.league.trials import Tuning
 
 
 def plan_lines(

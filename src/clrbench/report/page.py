@@ -24,9 +24,9 @@ from clrbench.report.decision import how_to_choose
 from clrbench.report.figures import Drawing
 from clrbench.report.league_section import section as league_section
 from clrbench.report.palette import COLOURS, colour_of, style
-from clrbench.report.rows import VerdictRow
 from clrbench.report.tables import steps_frame, summary_frame, text, to_html
 from clrbench.report.titles import question_of
+from clrbench.report.verdict_rows import VerdictRow
 from clrbench.runs import EVIDENCE, Run
 
 HERE = Path(__file__).parent

@@ -18,8 +18,8 @@ from clrbench.report.claim_table import ClaimRow, ClaimTable, claim_table
 from clrbench.report.contents import Contents, Section, origin
 from clrbench.report.league import budget, sentences
 from clrbench.report.league_section import League, gains_frame, in_short, ranks_frame
-from clrbench.report.rows import VerdictRow
 from clrbench.report.tables import escaped, in_cell, summary_frame, to_markdown
+from clrbench.report.verdict_rows import VerdictRow
 from clrbench.runs import EVIDENCE, OWN, Run
 from clrbench.stats import interval
 

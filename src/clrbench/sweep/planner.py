@@ -16,7 +16,7 @@ from clrbench.config import Config, Data, PathNames, checked
 from clrbench.data.load import load
 from clrbench.errors import ClrbenchError
 from clrbench.policies import check_policy
-from clrbench.range_test.measure import Find, with_measured_bounds, with_ramp_bounds
+from clrbench.range_test.measuring import Find, with_measured_bounds, with_ramp_bounds
 from clrbench.spec import RunSpec, Spec, resolve
 from clrbench.store import Record, run_folder
 from clrbench.sweep.branches import branched, saved
@@ -148,7 +148,7 @@ class Planner:
 
     def _resolved(self, config: Config) -> Spec:
         if config.task.is_own:
-            from clrbench.tasks.spec import resolve_own  # takes Lightning, which the driver else does not need
+            from clrbench.tasks.own_spec import resolve_own  # takes Lightning, which the driver else does not need
 
             return resolve_own(config)
         return resolve(config, self._load(json.dumps(dataclasses.asdict(config.data), sort_keys=True)))

@@ -8,7 +8,7 @@ from clrbench.config import Config
 from clrbench.data.load import load
 from clrbench.errors import ClrbenchError, ConfigError
 from clrbench.lock import HeldElsewhereError
-from clrbench.range_test.measure import Say, measure, ramp_config, scan_config
+from clrbench.range_test.measuring import Say, measure, ramp_config, scan_config
 from clrbench.range_test.records import Measured
 from clrbench.spec import RunSpec, resolve
 from clrbench.store import FAILED, Record, run_folder

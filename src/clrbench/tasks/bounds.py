@@ -24,7 +24,7 @@ from clrbench.range_test.records import RANGE_TEST, Measured
 from clrbench.range_test.standalone import Found, LRRangeTest
 from clrbench.store import run_folder
 from clrbench.tasks.deal import seed_all
-from clrbench.tasks.spec import OwnSpec, accumulated, blaming, resolve_own
+from clrbench.tasks.own_spec import OwnSpec, accumulated, blaming, resolve_own
 
 Say = Callable[[str], None]
 _LEAST_STEPS = 200

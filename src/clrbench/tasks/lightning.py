@@ -14,8 +14,8 @@ from clrbench.config import PRECISIONS
 from clrbench.data.batches import Share
 from clrbench.packages import Callback, has_hook, package_of
 from clrbench.tasks.deal import pair, seed_all
-from clrbench.tasks.recorder import OwnRecorder, saved_iteration
-from clrbench.tasks.spec import OwnSpec, blaming
+from clrbench.tasks.own_recorder import OwnRecorder, saved_iteration
+from clrbench.tasks.own_spec import OwnSpec, blaming
 
 Say = Callable[[str], None]
 

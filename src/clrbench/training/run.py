@@ -30,11 +30,11 @@ from clrbench.training.console import Console, ProgressNote, plan_of_images
 from clrbench.training.devices import ComputePlace, share_of, strategy
 from clrbench.training.evaluation import METRIC
 from clrbench.training.feed import stream
-from clrbench.training.folders import RunFolders
 from clrbench.training.mirror import Mirror, Mirrors, NoMirror
 from clrbench.training.module import Classifier
 from clrbench.training.observers import observers
 from clrbench.training.recorder import OnEvaluation, Recorder
+from clrbench.training.run_folders import RunFolders
 from clrbench.training.task import Task
 from clrbench.unofficial import no_profiler
 
@@ -77,7 +77,7 @@ def train(
 def _resolved(config: Config, console: Console, planned: str | None) -> Spec:
     """The run with its data at hand. Raises DataError where these are no longer those that it was planned with."""
     if config.task.is_own:
-        from clrbench.tasks.spec import resolve_own
+        from clrbench.tasks.own_spec import resolve_own
 
         return resolve_own(config)
     spec = resolve(config, load(config.data, config.paths, console.say))
@@ -201,7 +201,7 @@ def _task(run: RunFolders, console: Console) -> Task:
     if isinstance(run.spec, RunSpec):
         return ImageTask(run.spec, console.say)
     from clrbench.tasks.lightning import LightningTask
-    from clrbench.tasks.spec import OwnSpec
+    from clrbench.tasks.own_spec import OwnSpec
 
     assert isinstance(run.spec, OwnSpec)
     return LightningTask(run.spec, console.say, share_of(run.spec.config.trainer))

@@ -12,12 +12,12 @@ from omegaconf import OmegaConf
 
 from clrbench.checkout import program
 from clrbench.config import Decide
-from clrbench.decision.answer import answer_of
+from clrbench.decision.conclusion import conclusion_of
 from clrbench.decision.strategy import OVER, State, state_of
 from clrbench.decision.trials import Candidate, Trial
 from clrbench.errors import ClrbenchError, ConfigError
 from clrbench.files import write_text
-from clrbench.range_test.measure import to_measure
+from clrbench.range_test.measuring import to_measure
 from clrbench.report.decision import Decided, as_json, lines
 from clrbench.report.decision_picture import picture
 from clrbench.runs import OWN, Run, run_of
@@ -116,8 +116,8 @@ class DecisionSweeper(CellSweeper):
                 f"decide.hours ends the decision in its stage {state.stage}, before fresh seeds could tell: {len(runs)} runs "
                 f"took {spent:.2f} h of training; the same command with more hours goes on"
             )
-        answer = answer_of(state, question.rules)
-        chosen = question.overrides(answer.chosen)
+        conclusion = conclusion_of(state, question.rules)
+        chosen = question.overrides(conclusion.chosen)
         spec = self._planner().spec((*chosen, "seed=1"))
         last = next(run for trial, run in runs.items() if trial.is_final)
         decided = Decided(
@@ -125,7 +125,7 @@ class DecisionSweeper(CellSweeper):
             measure=question.measure,
             metric=last.result.metric,
             iterations=question.iterations,
-            answer=answer,
+            conclusion=conclusion,
             state=state,
             bounds={one: (question.base(one), question.peak(one)) for one in state.screened},
             arms={family: question.arm(family) for family in question.families},

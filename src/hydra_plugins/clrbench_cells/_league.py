@@ -11,8 +11,8 @@ from omegaconf import OmegaConf
 from clrbench.config import Decide, League
 from clrbench.decision.trials import Trial, Worths
 from clrbench.errors import ConfigError
+from clrbench.league.entry import Tuning, wanted
 from clrbench.league.rows import LEAGUE, Row, write_rows
-from clrbench.league.trials import Tuning, wanted
 from clrbench.report.league import plan_lines, standing_lines
 from clrbench.runs import OWN, Run, run_of
 from clrbench.sweep.carry import failures

@@ -34,7 +34,7 @@ class Gain:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Conclusion:
     """worth: the mean of the chosen one on fresh seeds. gains: of the more complex finalist of each pair over the simpler one.
 
     is_settled: whether no other finalist can be better by the margin. equals: finalists from which no difference that matters
@@ -70,12 +70,12 @@ class Answer:
         return next((gain for gain in self.gains if (gain.one, gain.other) == (self.chosen, self.fixed)), None)
 
 
-def answer_of(state: State, rules: Rules) -> Answer:
+def conclusion_of(state: State, rules: Rules) -> Conclusion:
     """The answer of a decision whose final has had a look at least."""
     final = state.final
     assert final is not None
     chosen, firsts = final.chosen, _with_first_seed(state.screened, rules)
-    return Answer(
+    return Conclusion(
         chosen=chosen,
         fixed=next((one for one in final.finalists if one.family.kind == FIXED), None),
         worth=fmean(final.worths(chosen, final.seeds[chosen])),

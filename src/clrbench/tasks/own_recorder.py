@@ -13,7 +13,7 @@ from pytorch_lightning.utilities.seed import isolate_rng
 from clrbench.errors import ConfigError
 from clrbench.packages import Callback, save_checkpoint
 from clrbench.store import Evaluation
-from clrbench.tasks.spec import OwnSpec
+from clrbench.tasks.own_spec import OwnSpec
 from clrbench.unofficial import validate_after
 
 
