@@ -22,12 +22,13 @@ ROOT = Path(__file__).resolve().parents[1]
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-# Files that start whole commands, clusters, servers or browsers, or train every experiment: `make check` leaves them out. The
-# longest come first, so that two workers end at about the same time.
+# Files that start whole commands, clusters, servers or browsers, or train for long: `make check` leaves them out. The longest
+# come first, so that two workers end at about the same time.
 _SLOW = (
     *("sweep", "slurm", "bench", "wandb_online", "devices", "run", "peers", "sweep_faults", "own", "sweep_shown", "cli"),
     *("wandb_comparison", "range_test", "package", "experiments", "comfort", "wandb", "spec", "dashboard", "readme", "orphans"),
-    *("unofficial", "wandb_judgement", "start", "tasks", "comparison", "decide", "settling"),
+    *("unofficial", "wandb_judgement", "start", "tasks", "comparison", "decide", "settling", "page", "problems", "branches"),
+    *("schedule_free", "streamed", "screening"),
 )
 
 
@@ -121,6 +122,18 @@ def interrupted_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], contextli
                 yield
 
     return block
+
+
+@pytest.fixture(scope="session")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a made-up store, in the folder `outputs` beside it."""
+    from made_up import write_store
+
+    from clrbench.report import outputs
+
+    folder = tmp_path_factory.mktemp("store")
+    outputs.write(outputs.own(write_store(folder / "results"), folder / "outputs", ROOT / "conf"))
+    return folder / "outputs" / "report"
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,8 @@ from clrbench.store import DIVERGED, FINISHED, Evaluation, Record
 FIXED = {"_target_": "clrbench.schedules.fixed", "base_lr": 0.001}
 CYCLES = {"_target_": "clrbench.schedules.triangular", "base_lr": 0.001, "max_lr": 0.006, "step_size": 100}
 DROPS = {"_target_": "clrbench.schedules.step", "base_lr": 0.001, "drops": [600], "factor": 0.1}
+BASE = (80.0, 80.4, 79.8, 80.1, 80.3)
+NASTY = "<script>alert(1)</script>&\"'"
 ENDS = (81.0, 81.2, 80.8, 81.1, 80.9)
 HIGHER = tuple(end + 1.4 + at / 100 for at, end in enumerate(ENDS))
 # The folder of conf/arm that an experiment takes its arms from.
@@ -126,3 +128,14 @@ def write_images(root: Path, per_class: int = 4, held_out: str = "val") -> Path:
                 pixels = random.integers(0, 128, size, dtype=np.uint8) + np.uint8(100 * number)
                 Image.fromarray(pixels).save(root / split / name / f"{index}.jpg")
     return root
+
+
+def write_store(results: Path) -> Path:
+    """Two experiments: one that settles claims, one of the user's own with a name from outside."""
+    for policy, by in (("fixed", 0.0), ("triangular2", 0.1), ("decay", -3.0)):
+        schedule = CYCLES if policy == "triangular2" else FIXED
+        for seed, value in enumerate(BASE, 1):
+            write_run(results, policy, seed, value + by + seed / 50, schedule=schedule, curve=(50.0, 60.0 + by, 70.0))
+    for others in ({}, {f"a_long_name_{number}": "and a long value of it" for number in range(9)}):
+        write_arm(results, "fixed", BASE[:2], source="runs", experiment="mine", config={"data": {"name": NASTY}, **others})
+    return results

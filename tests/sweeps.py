@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from commands import carried_out
 from conftest import ROOT
 
 from clrbench.store import Record, records
@@ -51,17 +52,9 @@ def started(folder: Path, *overrides: str, name: str = "sweep", **environment: s
         process.wait()
 
 
-def run(folder: Path, *overrides: str, **settings: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(folder, *overrides),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=HANGS_AFTER,
-        env=os.environ | {"PYTHONPATH": str(ROOT / "tests"), "STARTS": str(folder.parent / "starts")},
-        **settings,
-    )
+def run(folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "tests"), "STARTS": str(folder.parent / "starts")}
+    return carried_out(command(folder, *overrides)[1:], ROOT, environment, HANGS_AFTER)
 
 
 def wait_until(seen: Callable[[], Any], words: str, process: subprocess.Popen[Any] | None = None) -> None:

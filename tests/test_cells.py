@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from commands import carried_out
 from conftest import ROOT, composed
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
@@ -244,10 +245,10 @@ def test_five_seeds_and_a_single_arm_are_not_warned_about(make_cell: MakeCell) -
 @pytest.mark.slow
 def test_planning_starts_nothing_and_writes_nothing_but_its_cache(tmp_path: Path) -> None:
     command = [
-        *(sys.executable, "train.py", "-m", "policy=fixed,triangular", "policy.max_lr=0.02", "hydra.sweeper.plan_only=true"),
+        *("train.py", "-m", "policy=fixed,triangular", "policy.max_lr=0.02", "hydra.sweeper.plan_only=true"),
         *(f"paths.results={tmp_path}/results", f"paths.outputs={tmp_path}/outputs"),
     ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    done = carried_out(command, ROOT)
     assert "2 runs: 1 invalid, 1 missing" in done.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["outputs"]
     assert [path.name for path in (tmp_path / "outputs").iterdir()] == ["cache"]

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from commands import carried_out
 from conftest import ROOT
 
 SHORT = ("iterations=2 epochs", "policy.step_size=1 epoch", "tracking.wandb=disabled")
@@ -19,7 +20,7 @@ def arguments_for(folder: Path, *overrides: str) -> list[str]:
 
 
 def run(folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(arguments_for(folder, *overrides), cwd=ROOT, capture_output=True, text=True, check=False)
+    return carried_out(arguments_for(folder, *overrides)[1:], ROOT)
 
 
 def test_one_run_says_each_choice_and_the_result_with_its_record(tmp_path: Path) -> None:

@@ -4,8 +4,6 @@ import json
 import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -44,11 +42,7 @@ def run(command: str, folder: Path) -> str:
     arguments = shlex.split(program)[1:]
     if "train.py" in program:
         arguments.append("tracking.wandb=disabled")
-    if "-m" in arguments:  # a sweep starts workers of its own
-        python = [sys.executable, *arguments]
-        done = subprocess.run(python, cwd=folder, env=environment, capture_output=True, text=True, timeout=500, check=False)
-    else:
-        done = carried_out(arguments, folder, environment)
+    done = carried_out(arguments, folder, environment)
     assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
     return done.stdout
 

@@ -11,9 +11,8 @@ from typing import Any
 
 import polars as pl
 import pytest
-from browser import Visit, browser, needs_browser
 from conftest import ROOT
-from made_up import CYCLES, FIXED, write_arm, write_run
+from made_up import BASE, CYCLES, write_arm, write_run, write_store
 
 from clrbench import subcommands
 from clrbench.errors import ClrbenchError
@@ -24,26 +23,6 @@ from clrbench.report.summary import BEGIN, END, readme_block, summary, with_bloc
 from clrbench.report.tables import in_cell, text, to_html, to_markdown
 
 CONF = ROOT / "conf"
-BASE = (80.0, 80.4, 79.8, 80.1, 80.3)
-NASTY = "<script>alert(1)</script>&\"'"
-
-
-def made_up(results: Path) -> Path:
-    """Two experiments: one that settles claims, one of the user's own with a name from outside."""
-    for policy, by in (("fixed", 0.0), ("triangular2", 0.1), ("decay", -3.0)):
-        schedule = CYCLES if policy == "triangular2" else FIXED
-        for seed, value in enumerate(BASE, 1):
-            write_run(results, policy, seed, value + by + seed / 50, schedule=schedule, curve=(50.0, 60.0 + by, 70.0))
-    for others in ({}, {f"a_long_name_{number}": "and a long value of it" for number in range(9)}):
-        write_arm(results, "fixed", BASE[:2], source="runs", experiment="mine", config={"data": {"name": NASTY}, **others})
-    return results
-
-
-@pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("store")
-    outputs.write(outputs.own(made_up(folder / "results"), folder / "outputs", CONF))
-    return folder / "outputs" / "report"
 
 
 def visible(page: str) -> str:
@@ -86,111 +65,6 @@ def test_names_from_outside_are_text_on_the_page_and_in_the_summary(report: Path
 def test_the_page_needs_nothing_from_elsewhere(report: Path) -> None:
     page = visible((report / "index.html").read_text(encoding="utf-8"))
     assert re.findall(r'(?:src|href)="(?:https?:)?//', page) == []
-
-
-@needs_browser
-def test_a_browser_shows_every_figure_and_the_controls_work(report: Path) -> None:
-    with browser() as opened:
-        visit = Visit(opened, ("file:", "data:"))
-        page = visit.page
-        page.goto((report / "index.html").as_uri())
-        count = page.locator(".plot").count()
-        assert count >= 6
-        for plot in page.locator(".plot").all():
-            plot.scroll_into_view_if_needed()
-        page.wait_for_function(f"document.querySelectorAll('.plot canvas').length >= {count}")
-
-        first = page.locator(".experiment").first
-        lines = "plot => drawn.get(plot).series.filter(series => series.label && series.width > 1).length"
-        assert first.locator(".plot").first.evaluate(lines) == 3
-        first.get_by_role("checkbox", name="decay").focus()
-        page.keyboard.press("Space")
-        assert first.locator(".plot").first.evaluate(lines) == 2
-
-        assert first.locator(".plot").first.evaluate("plot => drawn.get(plot).scales.x.distr") == 1
-        first.get_by_label("log x").first.check()
-        assert first.locator(".plot").first.evaluate("plot => drawn.get(plot).scales.x.distr") == 3
-
-        first.get_by_text("The numbers of this figure").first.click()
-        cells = first.locator("figure table").first.locator("tbody tr").first.locator("td")
-        assert "50.02" in cells.all_inner_texts() or "50" in cells.all_inner_texts()
-        assert visit.troubles == []
-
-
-@needs_browser
-def test_a_link_opens_the_fold_that_it_leads_into_and_the_filter_leaves_what_has_all_words(report: Path) -> None:
-    with browser() as opened:
-        visit = Visit(opened, ("file:", "data:"))
-        page = visit.page
-        page.goto((report / "index.html").as_uri() + "#table1-arm-1")
-        assert page.locator("#table1-arm-1 table").is_visible()
-        page.evaluate("location.hash = 'c4'")
-        page.wait_for_function("document.querySelector('#waiting > details').open")
-        assert page.locator("#c4 details").evaluate("fold => fold.open")
-
-        page.get_by_label("Filter").fill("sigmoids batch")
-        assert page.locator("#c4").is_visible()
-        assert not page.locator("#c1").is_visible()
-        assert page.locator(".experiment:visible").count() == 0
-        page.get_by_label("Filter").fill("")
-        assert page.locator("#c1").is_visible()
-        assert visit.troubles == []
-
-
-@needs_browser
-def test_on_paper_every_figure_is_drawn_as_wide_as_the_sheet_and_in_dark_ink(report: Path) -> None:
-    with browser() as opened:
-        visit = Visit(opened, ("file:", "data:"), color_scheme="dark")
-        page = visit.page
-        page.goto((report / "index.html").as_uri())
-        page.evaluate("dispatchEvent(new Event('beforeprint'))")
-        assert page.evaluate("plots.every(plot => drawn.get(plot).width <= 680)")
-        assert page.evaluate("ink()") == "#1a1a1a"
-        page.evaluate("dispatchEvent(new Event('afterprint'))")
-        assert page.evaluate("ink()") == "#e8e8e8"
-        assert visit.troubles == []
-
-
-@needs_browser
-def test_on_paper_a_fold_is_there_only_where_it_is_open(report: Path) -> None:
-    with browser() as opened:
-        visit = Visit(opened, ("file:", "data:"))
-        page = visit.page
-        page.goto((report / "index.html").as_uri())
-        page.locator("#c1 summary").click()
-        page.emulate_media(media="print")
-        assert page.locator("#c1 dl").first.is_visible()
-        assert page.locator("#c2 > tr").first.is_visible()
-        assert not page.locator("#c2 .fold").is_visible()
-        assert page.locator("#waiting > details > summary").is_visible()
-        assert not page.locator("#c4").is_visible()
-        assert page.get_by_text("Folded parts are printed where they are open.").is_visible()
-
-
-@needs_browser
-@pytest.mark.parametrize("context", [{"viewport": {"width": 360, "height": 740}, "has_touch": True}, {"color_scheme": "dark"}])
-def test_it_fits_a_phone_and_a_dark_screen(report: Path, context: dict[str, Any]) -> None:
-    with browser() as opened:
-        visit = Visit(opened, ("file:", "data:"), **context)
-        page = visit.page
-        page.goto((report / "index.html").as_uri())
-        page.locator(".plot").first.scroll_into_view_if_needed()
-        page.wait_for_selector(".plot canvas")
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        if "color_scheme" in context:
-            background, ink = page.evaluate(
-                "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]"
-            )
-            assert max(map(int, re.findall(r"\d+", background))) < 60
-            assert min(map(int, re.findall(r"\d+", ink))) > 200
-            assert page.evaluate("drawn.get(plots[0]).axes[0].stroke()") == page.evaluate("ink()") == "#e8e8e8"
-        else:
-            # What scrolls sideways keeps its first column in sight.
-            table = page.get_by_role("region", name="Settled")
-            table.evaluate("box => { box.scrollLeft = 200; }")
-            left = table.locator("tbody th").first.evaluate("cell => cell.getBoundingClientRect().left")
-            assert 0 <= left < 30
-        assert visit.troubles == []
 
 
 @pytest.mark.slow
@@ -361,7 +235,7 @@ def test_the_report_and_readme_that_ship_are_what_the_records_that_ship_make() -
 
 
 def test_no_run_of_your_own_changes_what_ships(tmp_path: Path) -> None:
-    made_up(tmp_path / "results")
+    write_store(tmp_path / "results")
     (tmp_path / "README.md").write_text(f"{BEGIN}\n{END}\n")
     before = outputs.shipped(tmp_path, CONF)
     write_arm(tmp_path / "results", "triangular2", BASE, source="runs")

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from conftest import ROOT
 from made_up import write_images
-from sweeps import IN_THIS_PROCESS, NETS, contents, results_by_status, run
+from sweeps import IN_THIS_PROCESS, NETS, command, contents, results_by_status, run
 
 from clrbench.store import Record, records
 
@@ -97,7 +98,10 @@ def test_a_full_disk_fails_each_cell_with_the_reason_and_with_room_the_same_comm
         else:
             # Without a disk of one's own: no file may grow, which fails in the same way.
             no_room = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))  # noqa: E731
-            assert_each_cell_failed(run(tmp_path, *CELLS, preexec_fn=no_room), "File too large")
+            done = subprocess.run(
+                command(tmp_path, *CELLS), cwd=ROOT, capture_output=True, text=True, check=False, preexec_fn=no_room
+            )
+            assert_each_cell_failed(done, "File too large")
         done = run(tmp_path, *CELLS)
         assert (done.returncode, done.stderr) == (0, "")
         assert sorted(contents(tmp_path)) == sorted(record.folder.name for record in results_by_status(tmp_path)["finished"])

@@ -2,7 +2,6 @@
 
 import importlib.util
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import carried_out
 from conftest import ROOT, composed
 from made_up import CYCLES, write_arm, write_run, write_table1
 from wandb_server import WandbServer, account
@@ -63,8 +63,8 @@ def saved(
 def command(results: Path, *options: str) -> tuple[int, str, float]:
     """The script: its exit code, all that it says, and the seconds that it takes."""
     started = time.monotonic()
-    words = [sys.executable, ROOT / "scripts" / "wandb_dashboard.py", "--results", results, *options]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60, cwd=results.parent, check=False)
+    words = [ROOT / "scripts" / "wandb_dashboard.py", "--results", results, *options]
+    done = carried_out(words, results.parent, timeout=60)
     return done.returncode, (done.stdout + done.stderr).strip(), time.monotonic() - started
 
 

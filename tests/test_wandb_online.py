@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import carried_out
 from conftest import RESULT, ROOT, composed
 from rich.console import Console as Terminal
 from wandb_server import WandbServer, account
@@ -71,8 +72,7 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, interrupted_at: Callable[..., Any
 def sync(folder: Path, *options: str) -> tuple[int, str, float]:
     """`make sync`: its exit code, all that it says, and the seconds that it takes."""
     started = time.monotonic()
-    command = [sys.executable, ROOT / "scripts" / "sync.py", "--outputs", folder / "outputs", *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=folder, check=False)
+    done = carried_out([ROOT / "scripts" / "sync.py", "--outputs", folder / "outputs", *options], folder, timeout=60)
     return done.returncode, (done.stdout + done.stderr).strip(), time.monotonic() - started
 
 
