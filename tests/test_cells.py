@@ -242,6 +242,15 @@ def test_five_seeds_and_a_single_arm_are_not_warned_about(make_cell: MakeCell) -
     assert seeds_warning([of_seed(make_cell(), "a", 1)], Pace({}, {}), 2) is None
 
 
+def test_a_screening_is_not_warned_about(make_cell: MakeCell) -> None:
+    """It settles nothing: it chooses what other seeds then compare."""
+    config = Config()
+    config.data.evaluate = "validation"
+    cells = [of_seed(make_cell(), arm, seed) for arm in ("a", "b") for seed in (1, 2, 3)]
+    screening = [dataclasses.replace(cell, job=Job(config, (), "r")) for cell in cells]
+    assert seeds_warning(screening, Pace({}, {}), 2) is None
+
+
 @pytest.mark.slow
 def test_planning_starts_nothing_and_writes_nothing_but_its_cache(tmp_path: Path) -> None:
     command = [

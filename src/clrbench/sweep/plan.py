@@ -73,7 +73,7 @@ def seeds_warning(cells: Sequence[Cell], speeds: Pace, workers: int) -> str | No
     for cell in cells:
         arms[split_seed(cell.overrides)[0]].append(cell)
     fewest = min(map(len, arms.values()), default=0)
-    if len(arms) < 2 or fewest >= ENOUGH_SEEDS or any(cell.error for cell in cells):
+    if len(arms) < 2 or fewest >= ENOUGH_SEEDS or any(cell.error for cell in cells) or _only_chooses(cells):
         return None
     times = [speeds.of(members[0]) for members in arms.values()]
     iterations = [ENOUGH_SEEDS * members[0].iterations for members in arms.values()]
@@ -83,6 +83,11 @@ def seeds_warning(cells: Sequence[Cell], speeds: Pace, workers: int) -> str | No
         f"warning: {fewest} seed{'s' * (fewest > 1)} an arm can settle nothing: "
         f"seed={','.join(map(str, range(1, ENOUGH_SEEDS + 1)))} {takes}"
     )
+
+
+def _only_chooses(cells: Iterable[Cell]) -> bool:
+    """Whether all are runs on held-out images, which choose what further seeds then compare."""
+    return all(cell.job is not None and cell.job.config.data.evaluate == "validation" for cell in cells)
 
 
 def time_left(cells: Sequence[Cell], speeds: Pace) -> str:
