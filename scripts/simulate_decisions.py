@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import track
 
 from clrbench.decision.conclusion import CYCLE, Conclusion, conclusion_of
-from clrbench.decision.strategy import State
+from clrbench.decision.strategy import DecisionState
 from clrbench.decision.trials import CYCLICAL, FIXED, KINDS, OTHER, Candidate, Family, Rules
 from clrbench.decision.worlds import World, played
 from clrbench.files import write_text
@@ -119,7 +119,7 @@ def _best_of_exhaustive(world: World, truth: dict[Candidate, float], random: np.
     return max(truth, key=lambda one: truth[one] + world.noise[one.family.kind] * error * random.normal())
 
 
-def _unstopped(state: State) -> int:
+def _unstopped(state: DecisionState) -> int:
     assert state.final is not None
     return len(RULES.race_seeds) * len(state.screened) + len(state.final.finalists) * RULES.looks[-1]
 

@@ -12,7 +12,7 @@ from clrbench.decision.final import BETTER, EQUAL, OPEN, WORSE, Final
 from clrbench.decision.peaks import is_at_the_edge, next_rung
 from clrbench.decision.race import Noise, flat_rungs, noise, not_clearly_worse, regret_bound
 from clrbench.decision.sequential import bounds, repeated_interval
-from clrbench.decision.strategy import FINAL, OVER, PEAKS, RACE, State, state_of
+from clrbench.decision.strategy import FINAL, OVER, PEAKS, RACE, DecisionState, state_of
 from clrbench.decision.trials import CYCLICAL, FIXED, OTHER, Candidate, Family, Rules, Trial
 from clrbench.decision.tuning import expected_best
 from clrbench.decision.worlds import World, expected_runs
@@ -205,7 +205,7 @@ def test_a_rejected_pair_hands_its_level_on() -> None:
 # The strategy
 
 
-def played(worth: Callable[[Trial], float]) -> list[State]:
+def played(worth: Callable[[Trial], float]) -> list[DecisionState]:
     worths: dict[Trial, float] = {}
     states = []
     while True:

@@ -18,7 +18,7 @@ from clrbench.league.rows import Row, read_rows, write_rows
 from clrbench.league.standing import edges, standings
 from clrbench.report.contents import gather
 from clrbench.report.league import standing_lines
-from clrbench.report.league_section import League
+from clrbench.report.league_section import EndedLeague
 from clrbench.report.page import render
 from clrbench.report.summary import summary
 from hydra_plugins.clrbench_cells._league import check_of_league
@@ -175,7 +175,7 @@ def test_the_page_shows_gains_ranks_and_peaks_escaped(tmp_path: Path) -> None:
     (league,) = gather(tmp_path / "results", ROOT / "conf", outputs=tmp_path / "outputs").leagues
     assert len(league.standings) == 2
     page = render(
-        replace(gather(tmp_path / "results", ROOT / "conf"), leagues=[League("yours", rows)]), tmp_path, ROOT / "conf"
+        replace(gather(tmp_path / "results", ROOT / "conf"), leagues=[EndedLeague("yours", rows)]), tmp_path, ROOT / "conf"
     )
     shown = page[page.index('<section id="league-1"') :]
     assert "<b>task0" not in page
@@ -186,7 +186,7 @@ def test_the_page_shows_gains_ranks_and_peaks_escaped(tmp_path: Path) -> None:
 
 
 def test_summary_and_answer_take_the_league_up(tmp_path: Path) -> None:
-    contents = replace(gather(ROOT / "results", ROOT / "conf", ["evidence"]), leagues=[League("shipped", rows_of(0.3))])
+    contents = replace(gather(ROOT / "results", ROOT / "conf", ["evidence"]), leagues=[EndedLeague("shipped", rows_of(0.3))])
     text = summary(contents, ROOT / "conf")
     assert "**Across tasks:** The league (2 policies on 3 small tasks" in text
     assert "A cyclical policy is better than the tuned fixed rate on 3 (task0, task1, task2) of 3 tasks" in text

@@ -8,7 +8,7 @@ import pytest
 from conftest import ROOT
 from made_up import CYCLES, FIXED, write_arm
 
-from clrbench.analysis.claims import Claim, Family, Side
+from clrbench.analysis.claims import Claim, ClaimFamily, Side
 from clrbench.analysis.looks import NO_DIFFERENCE, OPEN, Asked, Looks, asked_of
 from clrbench.analysis.relations import FAILS, HOLDS, RELATIONS, Tested
 from clrbench.decision.sequential import LOOKS, one_sided_level, repeated_interval
@@ -23,7 +23,7 @@ def asked(name: str, relation: str, margin: float = 0.5) -> Asked:
     claim = Claim(id=name, says="a claim", relation=relation, margin=margin, experiments=["table1"])
     found = RELATIONS[relation]
     assert isinstance(found, Tested)
-    return Asked(claim, Family(name="made_up"), found)
+    return Asked(claim, ClaimFamily(name="made_up"), found)
 
 
 def stands_after(number: int, ones: Sequence[Asked], *values: Sequence[float]) -> list[str]:

@@ -21,7 +21,7 @@ from clrbench.analysis.arms import arms_of
 from clrbench.config import Config
 from clrbench.errors import ConfigError
 from clrbench.range_test.anchor import RULE
-from clrbench.range_test.judge import CLEAR, FIRST, NONE, SECOND, WEAK, Bounds
+from clrbench.range_test.judge import CLEAR, FIRST, NONE, SECOND, WEAK, FoundBounds
 from clrbench.range_test.measuring import Find, Say, measure, ramp_config, scan_config, to_measure, with_measured_bounds
 from clrbench.range_test.records import RANGE_TEST, Measured, judged, rounded
 from clrbench.report.contents import gather
@@ -37,7 +37,7 @@ from clrbench.training.console import Console
 SHORT = ("range_test.epochs=4", "range_test.points=20", "range_test.seeds=[1,2]", "tracking.wandb=disabled")
 # The paper's protocol: a range that is given, for a test that asks for no other.
 GIVEN = "range_test.high=0.3"
-FOUND = Bounds(0.0123456, 0.1, (0.01, 0.02), (0.09, 0.11), CLEAR, ("made up",), "rise_and_slow")
+FOUND = FoundBounds(0.0123456, 0.1, (0.01, 0.02), (0.09, 0.11), CLEAR, ("made up",), "rise_and_slow")
 
 
 def asked(folder: Path, *overrides: str) -> DictConfig:
@@ -47,10 +47,10 @@ def asked(folder: Path, *overrides: str) -> DictConfig:
 
 
 @pytest.fixture
-def found(monkeypatch: pytest.MonkeyPatch) -> Callable[[Bounds], None]:
+def found(monkeypatch: pytest.MonkeyPatch) -> Callable[[FoundBounds], None]:
     """Make the judge say what a test wants."""
 
-    def say(bounds: Bounds) -> None:
+    def say(bounds: FoundBounds) -> None:
         monkeypatch.setattr("clrbench.range_test.records.judge", lambda *_: bounds)
 
     return say
@@ -70,7 +70,7 @@ def test_ramps_are_recorded_runs_on_images_that_training_leaves_out(tmp_path: Pa
         assert curve.rates == pytest.approx(0.3 * (np.arange(8, 161, 8) - 1) / 160)
 
 
-def test_bounds_are_measured_once_and_reused(tmp_path: Path, found: Callable[[Bounds], None]) -> None:
+def test_bounds_are_measured_once_and_reused(tmp_path: Path, found: Callable[[FoundBounds], None]) -> None:
     found(FOUND)
     carried: list[Record] = []
 
@@ -168,7 +168,7 @@ def test_the_range_is_found_by_default_and_the_papers_is_a_choice() -> None:
     assert (paper.low, paper.high, paper.rule) == (0, 0.02, FIRST)
 
 
-def test_the_record_says_where_the_bounds_came_from(tmp_path: Path, found: Callable[[Bounds], None]) -> None:
+def test_the_record_says_where_the_bounds_came_from(tmp_path: Path, found: Callable[[FoundBounds], None]) -> None:
     found(FOUND)
     made = with_measured_bounds(asked(tmp_path, "iterations=40", "policy=triangular"), carry_out, print)
     result, record = running.train(config.checked(made), Console(silent=True))
@@ -182,7 +182,7 @@ def test_the_record_says_where_the_bounds_came_from(tmp_path: Path, found: Calla
     assert running.train(config.checked(given), Console(silent=True))[0].run_id == result.run_id
 
 
-def test_times_stretches_the_bounds_that_were_found(tmp_path: Path, found: Callable[[Bounds], None]) -> None:
+def test_times_stretches_the_bounds_that_were_found(tmp_path: Path, found: Callable[[FoundBounds], None]) -> None:
     found(FOUND)
     made = with_measured_bounds(asked(tmp_path, "bounds.times=0.5"), carry_out, print)
     assert (made.bounds.base_lr, made.bounds.max_lr) == (0.00617, 0.05)
@@ -224,7 +224,7 @@ def test_where_nothing_may_be_started_the_command_that_measures_is_told(tmp_path
 
 
 def test_a_sweep_measures_once_before_its_cells_have_names_and_a_plan_measures_nothing(
-    tmp_path: Path, found: Callable[[Bounds], None]
+    tmp_path: Path, found: Callable[[FoundBounds], None]
 ) -> None:
     found(FOUND)
     overrides = [("policy=fixed",), ("policy=triangular",), ("policy=triangular", "seed=2")]
@@ -256,10 +256,10 @@ def test_every_shipped_range_test_shows_bounds() -> None:
 
 @pytest.mark.parametrize("verdict", [NONE, WEAK])
 def test_bounds_that_cannot_be_seen_are_refused_and_weak_ones_are_told(
-    tmp_path: Path, verdict: str, found: Callable[[Bounds], None]
+    tmp_path: Path, verdict: str, found: Callable[[FoundBounds], None]
 ) -> None:
     rates = (None, None) if verdict == NONE else (0.01, 0.1)
-    found(Bounds(*rates, None, None, verdict, ("the curve is flat: raise range_test.high",), "rise_and_slow"))
+    found(FoundBounds(*rates, None, None, verdict, ("the curve is flat: raise range_test.high",), "rise_and_slow"))
     said: list[str] = []
     if verdict == NONE:
         with pytest.raises(ConfigError, match=r"bounds=range_test: .*the curve is flat: raise range_test.high"):

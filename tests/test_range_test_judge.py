@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from clrbench.range_test.advice import FOUND, LENGTH, SEEDS
 from clrbench.range_test.anchor import RULE, anchored
 from clrbench.range_test.curve import Curve
-from clrbench.range_test.judge import CLEAR, NONE, RULES, WEAK, Bounds, judge
+from clrbench.range_test.judge import CLEAR, NONE, RULES, WEAK, FoundBounds, judge
 from clrbench.range_test.laying import laid
 from clrbench.range_test.picture import draw
 
@@ -75,7 +75,7 @@ def factor(found: float | None, truth: float) -> float:
     return math.exp(abs(math.log(found / truth)))
 
 
-def said(bounds: Bounds) -> str:
+def said(bounds: FoundBounds) -> str:
     return " ".join(bounds.reasons)
 
 
@@ -364,7 +364,7 @@ class Tried:
     seeds: int = 3
     points: int = 20
 
-    def answer(self, rule: str, truth: Callable[[Values, int], Curve]) -> Bounds:
+    def answer(self, rule: str, truth: Callable[[Values, int], Curve]) -> FoundBounds:
         def ramps(low: float, high: float) -> list[Curve]:
             rates = np.linspace(low, high, self.points + 1)[1:]
             return [truth(rates, number) for number in range(self.seeds)]
@@ -373,7 +373,7 @@ class Tried:
         is_given = self.ends is not None
         return anchored(curves, is_given=is_given) if rule == RULE else judge(curves, 10, rule, is_given)
 
-    def following(self, bounds: Bounds) -> "Tried":
+    def following(self, bounds: FoundBounds) -> "Tried":
         """After all that the answer advises."""
         return Tried(
             None if FOUND in said(bounds) else self.ends,

@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT
 from made_up import CYCLES, write_arm, write_run
 
-from clrbench.analysis.claims import Family, read_families
+from clrbench.analysis.claims import ClaimFamily, read_families
 from clrbench.analysis.relations import FAILS, HOLDS, INCONCLUSIVE, NOT_RUN
 from clrbench.analysis.verdicts import Verdict, judge_all, judge_family
 from clrbench.errors import ConfigError
@@ -46,7 +46,7 @@ def shifted(by: float, *, noise: float = 0.0) -> list[float]:
     return [value + by + noise * (-1) ** at for at, value in enumerate(BASE)]
 
 
-def family(tmp_path: Path, text: str = FAMILY) -> Family:
+def family(tmp_path: Path, text: str = FAMILY) -> ClaimFamily:
     folder = tmp_path / "conf" / "claims"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "made.yaml").write_text(text)

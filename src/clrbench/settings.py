@@ -1,6 +1,6 @@
 """A policy with its settings: what a policy declares of them, and the schedule that both make.
 
-A policy names the kind of a setting beside it, in its signature; a parameter without one takes any value, whatever its name.
+A policy names the domain of a setting beside it, in its signature; a parameter without one takes any value, whatever its name.
 
     @declares(check=..., cycle_ends=...)
     def triangular(iteration: ArrayLike, base_lr: Rate, max_lr: Rate, step_size: Length) -> Rates: ...
@@ -26,7 +26,7 @@ _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
 @dataclass(frozen=True)
-class Kind:
+class Domain:
     """The values that a setting may have; `words` end the sentence "it must be ..."."""
 
     words: str
@@ -34,31 +34,31 @@ class Kind:
 
 
 def _check(policy: Policy, settings: Mapping[str, Any]) -> None:
-    """Raise ValueError in one line for a value outside the kind that `policy` names for its setting."""
+    """Raise ValueError in one line for a value outside the domain that `policy` names for its setting."""
     parameters = inspect.signature(policy).parameters
     for key, value in settings.items():
-        for kind in getattr(parameters[key].annotation, "__metadata__", ()) if key in parameters else ():
-            if isinstance(kind, Kind) and not kind.holds(value):
-                raise ValueError(f"{key}={_shown(value)} is impossible: it must be {kind.words}")
+        for domain in getattr(parameters[key].annotation, "__metadata__", ()) if key in parameters else ():
+            if isinstance(domain, Domain) and not domain.holds(value):
+                raise ValueError(f"{key}={_shown(value)} is impossible: it must be {domain.words}")
 
 
-def one_of(names: Collection[str]) -> Kind:
+def one_of(names: Collection[str]) -> Domain:
     """One of these names."""
-    return Kind(f"one of {', '.join(names)}", lambda value: isinstance(value, str) and value in names)
+    return Domain(f"one of {', '.join(names)}", lambda value: isinstance(value, str) and value in names)
 
 
-def _number(words: str, test: Callable[[float], bool]) -> Kind:
+def _number(words: str, test: Callable[[float], bool]) -> Domain:
     def holds(value: Any) -> bool:
         if not isinstance(value, numbers.Real) or isinstance(value, bool):
             return False
         number = float(value)
         return bool(np.isfinite(number)) and test(number)
 
-    return Kind(words, holds)
+    return Domain(words, holds)
 
 
-def _optional(kind: Kind) -> Kind:
-    return Kind(kind.words, lambda value: value is None or kind.holds(value))
+def _optional(domain: Domain) -> Domain:
+    return Domain(domain.words, lambda value: value is None or domain.holds(value))
 
 
 def _shown(value: Any) -> str:
@@ -98,10 +98,10 @@ OptionalShare = Annotated[float | None, _optional(_SHARE)]
 InnerShare = Annotated[float, _number("above 0 and below 1", lambda value: 0 < value < 1)]
 Floor = Annotated[float, _number("at least 0 and at most 1", lambda value: 0 <= value <= 1)]
 Factor = Annotated[float, _number("at least 1", lambda value: value >= 1)]
-Iterations = Annotated[Sequence[float], Kind("a list of iterations of at least 0", _are_iterations)]
-Inner = Annotated[Callable[..., Any], Kind("a policy with its settings", callable)]
+Iterations = Annotated[Sequence[float], Domain("a list of iterations of at least 0", _are_iterations)]
+Inner = Annotated[Callable[..., Any], Domain("a policy with its settings", callable)]
 Stages = Annotated[
-    Sequence[Mapping[str, Any]], Kind("a list of mappings with `start`, ascending from 0, and `schedule`", _are_stages)
+    Sequence[Mapping[str, Any]], Domain("a list of mappings with `start`, ascending from 0, and `schedule`", _are_stages)
 ]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from clrbench.analysis.claims import Claim, Family, Side
+from clrbench.analysis.claims import Claim, ClaimFamily, Side
 from clrbench.analysis.readings import accuracy, at_last_cycle_end
 from clrbench.runs import EVIDENCE, SOURCES, Run
 from clrbench.schema import SCHEMA
@@ -44,7 +44,7 @@ class Case:
     """
 
     claim: Claim
-    family: Family
+    family: ClaimFamily
     source: str
     experiment: str
     differs: Sequence[str] = ()
@@ -57,7 +57,7 @@ class Case:
     schema: int = SCHEMA
 
 
-def compared(claim: Claim, family: Family, runs: Sequence[Run], judged: Judged) -> list[Case]:
+def compared(claim: Claim, family: ClaimFamily, runs: Sequence[Run], judged: Judged) -> list[Case]:
     """The cases of a claim about two sides, from each source, experiment and setting; one without runs where there is none."""
     cases = []
     for experiment in claim.experiments:
@@ -71,7 +71,7 @@ def compared(claim: Claim, family: Family, runs: Sequence[Run], judged: Judged) 
     return [*_in_the_papers_order(claim, family, cases), *cases]
 
 
-def range_tested(claim: Claim, family: Family, runs: Sequence[Run]) -> list[Case]:
+def range_tested(claim: Claim, family: ClaimFamily, runs: Sequence[Run]) -> list[Case]:
     """The range tests of each source and setting; one case without runs where there is none."""
     command, experiment = claim.command or "make range-test", claim.experiments[0]
     found = [
@@ -81,7 +81,7 @@ def range_tested(claim: Claim, family: Family, runs: Sequence[Run]) -> list[Case
     return [case for case in found if case.ramps] or [Case(claim, family, "", experiment, command=command)]
 
 
-def benched(claim: Claim, family: Family, record: Path) -> Case:
+def benched(claim: Claim, family: ClaimFamily, record: Path) -> Case:
     """The figures of a bench: the cost in percent of the whole, by repetition; none where it was not measured."""
     assert claim.cost is not None
     try:
@@ -107,7 +107,7 @@ def _groups(claim: Claim, runs: Sequence[Run], experiment: str) -> list[tuple[st
     ]
 
 
-def _in_the_papers_order(claim: Claim, family: Family, cases: Sequence[Case]) -> list[Case]:
+def _in_the_papers_order(claim: Claim, family: ClaimFamily, cases: Sequence[Case]) -> list[Case]:
     """Where a claim has been run with shuffled images alone, the same in the paper's one order: not run."""
     first = claim.experiments[0]
     shuffled = [SHUFFLED in case.differs for case in cases if case.source and case.experiment == first]
@@ -145,7 +145,13 @@ def _in_words(key: str, value: object, paper: object) -> str:
 
 
 def _case(
-    claim: Claim, family: Family, source: str, experiment: str, differs: tuple[str, ...], runs: Sequence[Run], judged: Judged
+    claim: Claim,
+    family: ClaimFamily,
+    source: str,
+    experiment: str,
+    differs: tuple[str, ...],
+    runs: Sequence[Run],
+    judged: Judged,
 ) -> Case:
     treated, controls = (_side(runs, side) for side in (claim.treatment, claim.control))
     treatment = _accuracies(treated, claim.treatment)

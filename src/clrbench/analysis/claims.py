@@ -83,7 +83,7 @@ class Claim:
 
 
 @dataclass
-class Family:
+class ClaimFamily:
     """The claims of one file; as one family, they share the risk of a wrong verdict (Holm).
 
     name: the file's. setting: what the paper's runs had, {dotted key of config.yaml: value}; runs that differ are judged
@@ -97,19 +97,19 @@ class Family:
     claims: list[Claim] = field(default_factory=list)
 
 
-def read_families(conf: Path) -> list[Family]:
+def read_families(conf: Path) -> list[ClaimFamily]:
     """The families of CONF/claims, by file name. Raises ConfigError in one line for a file that is none."""
     return [_family(path, path.read_text(encoding="utf-8")) for path in sorted((conf / "claims").glob("*.yaml"))]
 
 
 @cache  # a live view judges again and again
-def _family(path: Path, text: str) -> Family:
+def _family(path: Path, text: str) -> ClaimFamily:
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(Family), OmegaConf.create(text), {"name": path.stem})
+        merged = OmegaConf.merge(OmegaConf.structured(ClaimFamily), OmegaConf.create(text), {"name": path.stem})
         family = OmegaConf.to_object(merged)
     except (OmegaConfBaseException, ValueError) as error:
         raise ConfigError(f"{path}: {str(error).splitlines()[0]}") from None
-    assert isinstance(family, Family)
+    assert isinstance(family, ClaimFamily)
     for claim in family.claims:
         claim.setting = family.setting | claim.setting
         _check(claim, path)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from clrbench import stats
 from clrbench.analysis.cases import Case
-from clrbench.analysis.claims import Claim, Family, read_families
+from clrbench.analysis.claims import Claim, ClaimFamily, read_families
 from clrbench.analysis.relations import ALPHA, FAILS, HOLDS, Tested, relation_of
 from clrbench.decision.sequential import LOOKS, one_sided_level, repeated_interval
 
@@ -19,7 +19,7 @@ class Asked:
     """A claim that seeds can settle."""
 
     claim: Claim
-    family: Family
+    family: ClaimFamily
     relation: Tested
 
 

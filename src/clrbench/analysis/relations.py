@@ -11,7 +11,7 @@ import polars as pl
 
 from clrbench import stats
 from clrbench.analysis.cases import Case, Pair, benched, compared, range_tested
-from clrbench.analysis.claims import Claim, Family
+from clrbench.analysis.claims import Claim, ClaimFamily
 from clrbench.analysis.targets import iterations_to_target
 from clrbench.errors import ConfigError
 from clrbench.range_test.judge import CLEAR
@@ -34,7 +34,7 @@ class Relation(ABC):
     counted = "seed"
 
     @abstractmethod
-    def cases(self, claim: Claim, family: Family, runs: Sequence[Run], results: Path) -> list[Case]:
+    def cases(self, claim: Claim, family: ClaimFamily, runs: Sequence[Run], results: Path) -> list[Case]:
         """The runs that can settle the claim, a case for each source, experiment and setting."""
 
     @abstractmethod
@@ -71,7 +71,7 @@ class Tested(Relation):
     test_name = "t test"
     unit, sign = " points", "+"
 
-    def cases(self, claim: Claim, family: Family, runs: Sequence[Run], results: Path) -> list[Case]:
+    def cases(self, claim: Claim, family: ClaimFamily, runs: Sequence[Run], results: Path) -> list[Case]:
         return compared(claim, family, runs, self.value)
 
     def value(self, pair: Pair) -> float:
@@ -223,7 +223,7 @@ class Below(Tested):
     counted = "repetition"
     unit, sign = "%", ""
 
-    def cases(self, claim: Claim, family: Family, runs: Sequence[Run], results: Path) -> list[Case]:
+    def cases(self, claim: Claim, family: ClaimFamily, runs: Sequence[Run], results: Path) -> list[Case]:
         return [benched(claim, family, results / BENCH)]
 
     def rule(self, claim: Claim) -> str:
@@ -248,7 +248,7 @@ class Below(Tested):
 class Finds(Relation):
     """The range test finds the paper's bounds, each within their factor."""
 
-    def cases(self, claim: Claim, family: Family, runs: Sequence[Run], results: Path) -> list[Case]:
+    def cases(self, claim: Claim, family: ClaimFamily, runs: Sequence[Run], results: Path) -> list[Case]:
         return range_tested(claim, family, runs)
 
     def rule(self, claim: Claim) -> str:
@@ -292,7 +292,7 @@ RELATIONS: Mapping[str, Relation] = {
 }
 
 
-def relation_of(claim: Claim, family: Family) -> Relation:
+def relation_of(claim: Claim, family: ClaimFamily) -> Relation:
     """The relation that a claim names. Raises ConfigError in one line for an unknown one."""
     if claim.relation not in RELATIONS:
         known = ", ".join(RELATIONS)

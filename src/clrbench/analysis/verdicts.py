@@ -17,7 +17,7 @@ from typing import Any
 
 from clrbench import stats
 from clrbench.analysis.cases import Case
-from clrbench.analysis.claims import Claim, Family, read_families
+from clrbench.analysis.claims import Claim, ClaimFamily, read_families
 from clrbench.analysis.relations import ALPHA, FAILS, HOLDS, INCONCLUSIVE, NOT_RUN, Finds, Relation, Tested, relation_of
 from clrbench.runs import Run
 
@@ -80,7 +80,7 @@ def _order(claim: Claim) -> tuple[str, int]:
     return claim.id[:1], int(digits[0]) if digits else 0
 
 
-def judge_family(family: Family, runs: Sequence[Run], results: Path) -> list[Verdict]:
+def judge_family(family: ClaimFamily, runs: Sequence[Run], results: Path) -> list[Verdict]:
     """The verdicts on one family's claims, in the order of the file."""
     cases: list[Case] = []
     for claim in family.claims:

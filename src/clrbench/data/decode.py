@@ -15,7 +15,7 @@ _PALETTE_MODES = {"P", "PA"}
 
 
 @dataclass(frozen=True)
-class Kind:
+class ImageKind:
     """What an image is before it is decoded. mode: Pillow's name; is_turned: whether its EXIF data say how to turn it."""
 
     mode: str
@@ -50,10 +50,10 @@ def check_depth(image: Image.Image, where: str) -> None:
         raise DataError(f"{where}: has more than 8 bits a pixel and channel (mode {image.mode}): store it with 8")
 
 
-def kind_of(image: Image.Image) -> Kind:
+def kind_of(image: Image.Image) -> ImageKind:
     """The kind of an image that was opened but not decoded."""
     orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    return Kind(image.mode, getattr(image, "is_animated", False), orientation in range(2, 9))
+    return ImageKind(image.mode, getattr(image, "is_animated", False), orientation in range(2, 9))
 
 
 def plain(image: Image.Image) -> Image.Image:

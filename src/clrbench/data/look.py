@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from clrbench.data.decode import COLOUR, Kind, kind_of, opened
+from clrbench.data.decode import COLOUR, ImageKind, kind_of, opened
 from clrbench.data.images import ImageFiles
 from clrbench.data.pictures import notes_of
 from clrbench.data.telling import each
@@ -13,7 +13,7 @@ def notes_on(parts: Sequence[ImageFiles]) -> list[str]:
     root = parts[0].root
     names = [name for part in parts for name in part.names]
 
-    def look(name: str) -> Kind:
+    def look(name: str) -> ImageKind:
         with opened(root / name) as image:
             return kind_of(image)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from clrbench.data.decode import COLOUR, GREY, Kind, kind_of, opened, plain
+from clrbench.data.decode import COLOUR, GREY, ImageKind, kind_of, opened, plain
 from clrbench.data.images import Array
 from clrbench.data.telling import Say, some
 from clrbench.errors import DataError
@@ -19,7 +19,7 @@ class Picture:
     """Pixels (height, width) or (height, width, 3) of bytes. kind: what they were; None for arrays, which stay as they are."""
 
     pixels: Array
-    kind: Kind | None = None
+    kind: ImageKind | None = None
 
 
 def picture_of(image: Image.Image) -> Picture:
@@ -51,7 +51,7 @@ def alike(pictures: Mapping[str, Picture], size: int | None, where: str, say: Sa
     return stacked[..., np.newaxis] if is_grey else stacked
 
 
-def notes_of(kinds: Mapping[str, Kind], target: str) -> list[str]:
+def notes_of(kinds: Mapping[str, ImageKind], target: str) -> list[str]:
     """What is done to images, by name, so that all have the form `target`: a line a conversion."""
     converted = [name for name, kind in kinds.items() if kind.mode != target]
     animated = [name for name, kind in kinds.items() if kind.is_animated]

@@ -9,7 +9,7 @@ from statistics import fmean
 from clrbench.decision.final import BETTER, EQUAL, Final
 from clrbench.decision.peaks import is_at_the_edge
 from clrbench.decision.race import flat_rungs, regret_bound
-from clrbench.decision.strategy import State
+from clrbench.decision.strategy import DecisionState
 from clrbench.decision.trials import CYCLICAL, FIXED, Candidate, Family, Rules, Table
 from clrbench.decision.tuning import expected_best
 
@@ -70,7 +70,7 @@ class Conclusion:
         return next((gain for gain in self.gains if (gain.one, gain.other) == (self.chosen, self.fixed)), None)
 
 
-def conclusion_of(state: State, rules: Rules) -> Conclusion:
+def conclusion_of(state: DecisionState, rules: Rules) -> Conclusion:
     """The answer of a decision whose final has had a look at least."""
     final = state.final
     assert final is not None

@@ -15,7 +15,7 @@ _FIRST = 0
 
 
 @dataclass(frozen=True)
-class State:
+class DecisionState:
     """How far a decision is. stage: that of the wanted trials; final: None before it has begun.
 
     screened: what all candidates are worth on what is held out; noise: of these, None where it is not known.
@@ -28,18 +28,18 @@ class State:
     final: Final | None = None
 
 
-def state_of(worths: Worths, families: Sequence[Family], rules: Rules) -> State:
+def state_of(worths: Worths, families: Sequence[Family], rules: Rules) -> DecisionState:
     """How far the decision between `families` is, from the worths of the trials that have been wanted."""
     screened = table(worths, is_final=False)
     if wanted := _peaks(screened, families, rules):
-        return State(PEAKS, wanted, screened)
+        return DecisionState(PEAKS, wanted, screened)
     race = _Race(screened, rules)
     if race.wanted:
-        return State(RACE, race.wanted, screened, race.noise)
+        return DecisionState(RACE, race.wanted, screened, race.noise)
     final = Final(table(worths, is_final=True), race.finalists, rules)
     if final.is_over or len(final.finalists) < 2:
-        return State(OVER, [], screened, race.noise, final)
-    return State(FINAL, [Trial(one, seed, is_final=True) for one, seed in final.lacking], screened, race.noise, final)
+        return DecisionState(OVER, [], screened, race.noise, final)
+    return DecisionState(FINAL, [Trial(one, seed, is_final=True) for one, seed in final.lacking], screened, race.noise, final)
 
 
 def _peaks(screened: Table, families: Sequence[Family], rules: Rules) -> list[Trial]:

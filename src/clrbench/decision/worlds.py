@@ -7,7 +7,7 @@ from statistics import fmean
 
 import numpy as np
 
-from clrbench.decision.strategy import OVER, State, state_of
+from clrbench.decision.strategy import OVER, DecisionState, state_of
 from clrbench.decision.trials import Candidate, Family, Rules, Trial
 
 # Doublings above its optimum at which a family diverges.
@@ -44,7 +44,7 @@ class World:
         return self.truth(trial.candidate) + effects[trial.seed] + self.noise[trial.candidate.family.kind] * float(drawn)
 
 
-def played(world: World, families: Sequence[Family], rules: Rules, random: np.random.Generator) -> tuple[State, int]:
+def played(world: World, families: Sequence[Family], rules: Rules, random: np.random.Generator) -> tuple[DecisionState, int]:
     """A whole decision in a world, and how many runs it took."""
     seeds = (*rules.race_seeds, *rules.final_seeds)
     effects = dict(zip(seeds, random.normal(0, world.shared, len(seeds)).tolist(), strict=True))

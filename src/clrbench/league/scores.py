@@ -19,7 +19,7 @@ DRAWS = 2_000
 
 
 @dataclass(frozen=True)
-class Gain:
+class TaskGain:
     """An entry beside the reference on a task, in margins; mean, low and high (95%) are nan where one of them diverged."""
 
     mean: float
@@ -29,7 +29,7 @@ class Gain:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Score:
     """A number across tasks with its 95% bootstrap interval."""
 
     value: float
@@ -37,14 +37,14 @@ class Estimate:
     high: float
 
 
-def gains(worths: Array, reference: int) -> list[list[Gain | None]]:
+def gains(worths: Array, reference: int) -> list[list[TaskGain | None]]:
     """Of each task and entry; None for the reference. Verdicts are Holm's, over all cells."""
     tasks, entries, _ = worths.shape
     cells = [(task, entry) for task in range(tasks) for entry in range(entries) if entry != reference]
     differences = {cell: _differences(worths[cell], worths[cell[0], reference]) for cell in cells}
     # Two-sided: twice the smaller of both one-sided p-values.
     p_values = [min(1.0, 2 * min(p_above(differences[cell]), p_below(differences[cell]))) for cell in cells]
-    found: list[list[Gain | None]] = [[None] * entries for _ in range(tasks)]
+    found: list[list[TaskGain | None]] = [[None] * entries for _ in range(tasks)]
     for cell, p_value in zip(cells, holm(p_values), strict=True):
         found[cell[0]][cell[1]] = _gain(differences[cell], p_value)
     return found
@@ -57,16 +57,16 @@ def _differences(entry: Array, reference: Array) -> list[float]:
     return [0.0 if np.isnan(one) else float(one) for one in made]
 
 
-def _gain(differences: Sequence[float], p_value: float) -> Gain:
+def _gain(differences: Sequence[float], p_value: float) -> TaskGain:
     bounds = interval(differences)
     if bounds is None:
         lost = sum(one == -np.inf for one in differences) - sum(one == np.inf for one in differences)
-        return Gain(np.nan, np.nan, np.nan, WORSE if lost > 0 else BETTER if lost < 0 else OPEN)
+        return TaskGain(np.nan, np.nan, np.nan, WORSE if lost > 0 else BETTER if lost < 0 else OPEN)
     mean, (low, high) = float(np.mean(differences)), bounds
     if low >= -1 and high <= 1:
-        return Gain(mean, low, high, EQUAL)
+        return TaskGain(mean, low, high, EQUAL)
     verdict = OPEN if p_value >= LEVEL else BETTER if mean > 0 else WORSE
-    return Gain(mean, low, high, verdict)
+    return TaskGain(mean, low, high, verdict)
 
 
 def ranks(worths: Array) -> Array:
@@ -112,13 +112,13 @@ def speeds(shares: Array) -> Array:
     return found
 
 
-def with_interval(values: Array, statistic: Callable[[Array], Array]) -> list[Estimate]:
+def with_interval(values: Array, statistic: Callable[[Array], Array]) -> list[Score]:
     """The statistic of each entry with its interval.
 
     A draw takes tasks with replacement, then of each task seeds with replacement, the same ones for all entries.
     """
     low, high = np.quantile(statistic(_draws(values)), [0.025, 0.975], axis=0)
-    return [Estimate(*map(float, three)) for three in zip(statistic(values), low, high, strict=True)]
+    return [Score(*map(float, three)) for three in zip(statistic(values), low, high, strict=True)]
 
 
 def _draws(values: Array) -> Array:

@@ -12,8 +12,8 @@ from clrbench.decision.trials import CYCLICAL, FIXED
 from clrbench.league.rows import Row
 from clrbench.league.scores import (
     Array,
-    Estimate,
-    Gain,
+    Score,
+    TaskGain,
     behind_best,
     gains,
     leaving_one_out,
@@ -70,28 +70,28 @@ class Standing:
         )
 
     @cached_property
-    def gains(self) -> Sequence[Sequence[Gain | None]]:
+    def gains(self) -> Sequence[Sequence[TaskGain | None]]:
         """Of each task and policy beside the fixed rate."""
         return gains(self.worths, self.reference)
 
     @cached_property
-    def ranks(self) -> Sequence[Estimate]:
+    def ranks(self) -> Sequence[Score]:
         """The mean rank of each policy."""
         return with_interval(self.worths, mean_ranks)
 
     @cached_property
-    def profiles(self) -> Sequence[Sequence[Estimate]]:
+    def profiles(self) -> Sequence[Sequence[Score]]:
         """Of each policy the share of tasks WITHIN so many margins of the best."""
         columns = [with_interval(self.worths, partial(within, margins=margins)) for margins in WITHIN]
         return list(zip(*columns, strict=True))
 
     @property
-    def as_good(self) -> Sequence[Estimate]:
+    def as_good(self) -> Sequence[Score]:
         """Of each policy the share of tasks on which it is within the margin of the best."""
         return [shares[_AS_GOOD] for shares in self.profiles]
 
     @cached_property
-    def speeds(self) -> Sequence[Estimate]:
+    def speeds(self) -> Sequence[Score]:
         """Of each policy the share of the budget to the fixed rate's end."""
         return with_interval(self.shares, speeds)
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from clrbench.range_test.advice import LENGTH, more_seeds, range_found, sentence
 from clrbench.range_test.curve import Curve, Values
-from clrbench.range_test.judge import CLEAR, NONE, WEAK, Bounds
+from clrbench.range_test.judge import CLEAR, NONE, WEAK, FoundBounds
 from clrbench.range_test.smooth import noise
 from clrbench.range_test.spread import by_t
 
@@ -32,7 +32,7 @@ def place_of_best(curve: Curve) -> tuple[float, int, int] | None:
     return float(rates[place]), place, len(rates)
 
 
-def anchored(curves: Sequence[Curve], told: Sequence[str] = (), is_given: bool = False) -> Bounds:
+def anchored(curves: Sequence[Curve], told: Sequence[str] = (), is_given: bool = False) -> FoundBounds:
     """max_lr at half of the rate at which the ramps did best; base_lr a quarter of that.
 
     curves: one a seed. told: what was found before, for the reasons. is_given: whether the user chose the range. The interval
@@ -58,7 +58,7 @@ def anchored(curves: Sequence[Curve], told: Sequence[str] = (), is_given: bool =
         f"The {name} is best at {math.exp(best):.2g}: max_lr is half of that, base_lr a quarter of max_lr.",
         f"Assumed: a linear ramp from 0. Half or twice its length or end may move max_lr by {FORM:g}: the interval has that.",
     ]
-    return Bounds(
+    return FoundBounds(
         _BASE * max_lr,
         max_lr,
         (_BASE * ends[0], _BASE * ends[1]),
@@ -69,9 +69,9 @@ def anchored(curves: Sequence[Curve], told: Sequence[str] = (), is_given: bool =
     )
 
 
-def refused(sentences: Sequence[str]) -> Bounds:
+def refused(sentences: Sequence[str]) -> FoundBounds:
     """No bounds, and why."""
-    return Bounds(None, None, None, None, NONE, tuple(sentences), RULE)
+    return FoundBounds(None, None, None, None, NONE, tuple(sentences), RULE)
 
 
 def _usable(curve: Curve) -> tuple[Values, Values]:

@@ -17,7 +17,7 @@ CLEAR, WEAK, NONE = "clear", "weak", "none"
 
 
 @dataclass(frozen=True)
-class Bounds:
+class FoundBounds:
     """Two learning rates, base_lr below max_lr, each with its 95% interval; all None where the verdict is `none`.
 
     verdict: `clear`; `weak`, where they can be used but something is to be doubted; or `none`. reasons: sentences: what was
@@ -55,7 +55,7 @@ _CHOICES = {FIRST: _as_seen, SECOND: _divided_by(3), "quarter": _divided_by(4)}
 RULES = tuple(_CHOICES)
 
 
-def judge(curves: Sequence[Curve], classes: int, rule: str = FIRST, is_given: bool = True) -> Bounds:
+def judge(curves: Sequence[Curve], classes: int, rule: str = FIRST, is_given: bool = True) -> FoundBounds:
     """The bounds that range tests with one or several seeds show (section 3.3).
 
     curves: one a seed. classes: how many, so that 1/classes is the accuracy of guessing. rule: `rise_and_slow`, or max at the
@@ -95,10 +95,10 @@ def _look(together: Readings, seeds: Sequence[Readings], classes: int, rule: str
     return reasons.Finding(together, classes, found, spans, len(seeds), len(alone), is_given)
 
 
-def _bounds(finding: reasons.Finding, undecided: Sequence[str], rule: str) -> Bounds:
+def _bounds(finding: reasons.Finding, undecided: Sequence[str], rule: str) -> FoundBounds:
     found, (base_interval, max_interval) = finding.estimate, finding.intervals
     doubts = [*undecided, *reasons.doubts(finding)]
-    return Bounds(
+    return FoundBounds(
         math.exp(found.base),
         math.exp(found.max),
         _in_rates(base_interval),
@@ -109,8 +109,8 @@ def _bounds(finding: reasons.Finding, undecided: Sequence[str], rule: str) -> Bo
     )
 
 
-def _refused(sentences: Sequence[str], rule: str) -> Bounds:
-    return Bounds(None, None, None, None, NONE, tuple(sentences), rule)
+def _refused(sentences: Sequence[str], rule: str) -> FoundBounds:
+    return FoundBounds(None, None, None, None, NONE, tuple(sentences), rule)
 
 
 def _in_rates(interval: Interval) -> Interval:

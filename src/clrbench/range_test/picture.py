@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator
 from clrbench.files import replacing
 from clrbench.range_test.anchor import place_of_best
 from clrbench.range_test.curve import Curve, Values, mean, readings
-from clrbench.range_test.judge import Bounds
+from clrbench.range_test.judge import FoundBounds
 
 _STYLE: dict[Any, Any] = {"svg.hashsalt": "clrbench", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
 _CURVE, _LOSS, _COLOURS = "#2a6fbb", "#8a6d3b", {"base_lr": "#2e8b57", "max_lr": "#c0392b"}
@@ -25,7 +25,7 @@ _LABELLED = (1.0, 2.0, 3.0, 5.0)
 _SHOWN_LOSS = 3.0
 
 
-def draw(curves: Sequence[Curve], bounds: Bounds, title: str, path: Path, classes: int | None = None) -> None:
+def draw(curves: Sequence[Curve], bounds: FoundBounds, title: str, path: Path, classes: int | None = None) -> None:
     """Draw each seed's readings, their mean, the loss beside them, the best point, both bounds with their intervals, and why.
 
     classes: how many, for a line at the accuracy of guessing. path: an .svg or .png file. The same curves and bounds make the
@@ -58,7 +58,7 @@ def draw(curves: Sequence[Curve], bounds: Bounds, title: str, path: Path, classe
             figure.savefig(partial, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else None)
 
 
-def _headline(bounds: Bounds) -> str:
+def _headline(bounds: FoundBounds) -> str:
     return "no bounds" if bounds.base_lr is None else f"bounds by {bounds.rule}, {bounds.verdict}"
 
 

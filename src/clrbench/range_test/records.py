@@ -8,7 +8,7 @@ import numpy as np
 from clrbench.identity import digits
 from clrbench.range_test import anchor, scan
 from clrbench.range_test.curve import Curve
-from clrbench.range_test.judge import Bounds, judge
+from clrbench.range_test.judge import FoundBounds, judge
 from clrbench.range_test.laying import laid
 from clrbench.runs import Run
 from clrbench.store import DIVERGED
@@ -23,7 +23,7 @@ class Measured:
     """The ramps of a range test, one a seed, and the bounds that they show; its scan alone where there are no ramps."""
 
     runs: Sequence[Run]
-    bounds: Bounds
+    bounds: FoundBounds
 
     @property
     def curves(self) -> list[Curve]:

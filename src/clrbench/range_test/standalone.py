@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from clrbench.range_test import scan
 from clrbench.range_test.anchor import RULE, anchored, refused
 from clrbench.range_test.curve import Curve
-from clrbench.range_test.judge import FIRST, RULES, Bounds, judge
+from clrbench.range_test.judge import FIRST, RULES, FoundBounds, judge
 from clrbench.range_test.laying import laid
 from clrbench.range_test.ramping import Policy, Ramp, climb
 from clrbench.range_test.score import Accuracy, Evaluate, Metric
@@ -35,7 +35,7 @@ class Found:
     classes: how many, where accuracy was measured.
     """
 
-    bounds: Bounds
+    bounds: FoundBounds
     curves: Sequence[Curve]
     steps: int = 0
     classes: int | None = None
@@ -134,7 +134,7 @@ class LRRangeTest:
             return climbing.found(self._judged(curves, climbing, told), curves)
         return climbing.found(anchored(curves, told), curves)
 
-    def _judged(self, curves: list[Curve], climbing: "_Climbing", told: Sequence[str] = ()) -> Bounds:
+    def _judged(self, curves: list[Curve], climbing: "_Climbing", told: Sequence[str] = ()) -> FoundBounds:
         """By a rule of the paper, where accuracy is known."""
         assumed = [
             f"Assumed: the range {self.low:g} to {self.high or 0:g}, {self.ramp}. Another range or length may move a bound by "
@@ -204,7 +204,7 @@ class _Climbing:
         """What is to be known of the module and its data."""
         return [*self._groups, *(self._score.imbalance if isinstance(self._score, Accuracy) else [])]
 
-    def found(self, bounds: Bounds, curves: Sequence[Curve]) -> Found:
+    def found(self, bounds: FoundBounds, curves: Sequence[Curve]) -> Found:
         """What came of all of them."""
         return Found(bounds, curves, self.steps, None if self.is_metric else self.classes)
 
@@ -252,7 +252,7 @@ class _Climbing:
         return ramp
 
 
-def _of_any_range(bounds: Bounds) -> Bounds:
+def _of_any_range(bounds: FoundBounds) -> FoundBounds:
     """With intervals that include what another range or length would find, of the paper's rules."""
     if bounds.base_interval is None or bounds.max_interval is None:
         return bounds

@@ -22,7 +22,7 @@ from clrbench.league.rows import LEAGUE, read_rows
 from clrbench.measure import Measure
 from clrbench.range_test.records import RANGE_TEST, Measured, range_tests
 from clrbench.report.decisions import Shown, decisions
-from clrbench.report.league_section import League
+from clrbench.report.league_section import EndedLeague
 from clrbench.report.titles import position, title_of
 from clrbench.runs import EVIDENCE, SOURCES, Run, read_runs
 
@@ -118,7 +118,7 @@ class Contents:
     sections: Sequence[Section]
     runs: Sequence[Run]
     faults: Sequence[str]
-    leagues: Sequence[League] = ()
+    leagues: Sequence[EndedLeague] = ()
     decisions: Sequence[Shown] = ()
 
 
@@ -143,10 +143,10 @@ def gather(results: Path, conf: Path, sources: Sequence[str] = SOURCES, outputs:
     )
 
 
-def _leagues(results: Path, outputs: Path | None) -> list[League]:
+def _leagues(results: Path, outputs: Path | None) -> list[EndedLeague]:
     """Those with at least one final: what ships, and the reader's own."""
     folders = {"shipped": results / LEAGUE} | ({} if outputs is None else {"yours": outputs / LEAGUE})
-    found = [League(source, read_rows(folder)) for source, folder in folders.items()]
+    found = [EndedLeague(source, read_rows(folder)) for source, folder in folders.items()]
     return [league for league in found if league.standings]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from clrbench.checkout import decide_command
 from clrbench.decision.conclusion import TRIALS, Conclusion, Gain
 from clrbench.decision.final import EQUAL, OPEN
-from clrbench.decision.strategy import State
+from clrbench.decision.strategy import DecisionState
 from clrbench.decision.trials import Candidate, Family
 from clrbench.measure import Measure
 
@@ -32,7 +32,7 @@ class Decided:
     metric: str
     iterations: int
     conclusion: Conclusion
-    state: State
+    state: DecisionState
     bounds: Mapping[Candidate, tuple[float, float]]
     arms: Mapping[Family, str]
     command: str

@@ -20,7 +20,7 @@ RATE_POINTS = 250
 
 
 @dataclass(frozen=True)
-class Kind:
+class FigureKind:
     """What a figure shows: names of the columns, labels of the axes. band: columns of a lower and an upper end."""
 
     title: str
@@ -38,7 +38,7 @@ class Drawing:
     """A figure of the page. data: what page.js reads, numbers included."""
 
     name: str
-    kind: Kind
+    kind: FigureKind
     data: Mapping[str, Any]
 
     @property
@@ -47,7 +47,7 @@ class Drawing:
         return not self.data.get("curves")
 
 
-ACCURACY = Kind(
+ACCURACY = FigureKind(
     "Accuracy",
     "Mean accuracy on the whole test set over seeds; the band is its 95% interval.",
     "epoch",
@@ -55,8 +55,10 @@ ACCURACY = Kind(
     ("epoch", "test accuracy, %"),
     ("low", "high"),
 )
-RATE = Kind("Learning rate", "The schedules, from the settings in the records.", "epoch", "rate", ("epoch", "learning rate"))
-TARGETS = Kind(
+RATE = FigureKind(
+    "Learning rate", "The schedules, from the settings in the records.", "epoch", "rate", ("epoch", "learning rate")
+)
+TARGETS = FigureKind(
     "Iterations to a target",
     "Median over seeds of the iterations until two evaluations in a row are at the target; the band runs from the lower to the "
     "upper quartile. A line ends where half of the seeds never get there.",
@@ -75,7 +77,7 @@ def accuracy_drawing(name: str, arms: Sequence[Arm], curves: Mapping[str, pl.Dat
     return _drawing(name, kind, curves, _colours(arms), span=span_of(ends) if ends else None)
 
 
-def _kind_of(measure: Measure) -> Kind:
+def _kind_of(measure: Measure) -> FigureKind:
     words = f"Mean {measure.metric} of each evaluation over seeds; the band is its 95% interval."
     return replace(ACCURACY, title=measure.metric, words=words, labels=("epoch", measure.heading))
 
@@ -101,7 +103,7 @@ def sensitivity_drawing(name: str, setting: str, arms: Sequence[Arm], frame: pl.
     key = setting.rpartition(".")[2]
     name_of_it = "accuracy" if arms[0].measure == PERCENT else arms[0].measure.metric
     words = f"Mean {name_of_it} at the end of the budget against {key}, with its 95% interval over seeds."
-    kind = Kind(
+    kind = FigureKind(
         f"Sensitivity to {key}", words, "value", "accuracy", (key, arms[0].measure.heading), ("low", "high"), has_points=True
     )
     colours = {arm.name: colour_of(arm) for arm in arms}
@@ -113,7 +115,9 @@ def range_drawing(name: str, arm: str, measured: Measured) -> Drawing:
     """Accuracy against the rate of a range test, a seed a line, with the bounds and their intervals."""
     bounds = measured.bounds
     words = f"{arm}: {bounds.verdict}. {' '.join(bounds.reasons)}"
-    kind = Kind("Range test", words, "rate", "accuracy", ("learning rate", "accuracy, %"), has_points=True, has_log_x=True)
+    kind = FigureKind(
+        "Range test", words, "rate", "accuracy", ("learning rate", "accuracy, %"), has_points=True, has_log_x=True
+    )
     curves = {
         f"seed {run.result.seed}": pl.DataFrame({"rate": curve.rates, "accuracy": curve.accuracies, "loss": curve.losses})
         for run, curve in zip(measured.runs, measured.curves, strict=True)
@@ -141,7 +145,9 @@ def answer_drawings(found: Compared, anchor: str) -> list[Drawing]:
     return [Drawing("answer-accuracy", ACCURACY, {**whole, "shares_x": has_rates}), *rates]
 
 
-def _drawing(name: str, kind: Kind, curves: Mapping[str, pl.DataFrame], colours: Mapping[str, str], **more: Any) -> Drawing:
+def _drawing(
+    name: str, kind: FigureKind, curves: Mapping[str, pl.DataFrame], colours: Mapping[str, str], **more: Any
+) -> Drawing:
     seen: Counter[str] = Counter()
     drawn = []
     for arm, curve in curves.items():

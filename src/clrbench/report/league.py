@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from clrbench.league.entry import Tuning
 from clrbench.league.rows import Row
-from clrbench.league.scores import BETTER, WORSE, Estimate, friedman_p
+from clrbench.league.scores import BETTER, WORSE, Score, friedman_p
 from clrbench.league.standing import Standing, edges, standings
 
 
@@ -48,13 +48,13 @@ def _table(standing: Standing) -> Iterator[str]:
         counts = [count(standing, policy, verdict) for verdict in (BETTER, WORSE)]
         against = "-" if at == standing.reference else f"{counts[0]}, {counts[1]}"
         yield (
-            f"{policy:<{width}}  {_estimate(standing.ranks[at], '.1f'):<16}{_estimate(standing.as_good[at], '.0%'):<20}"
-            f"{_estimate(standing.speeds[at], '.0%'):<17}{against}"
+            f"{policy:<{width}}  {_score(standing.ranks[at], '.1f'):<16}{_score(standing.as_good[at], '.0%'):<20}"
+            f"{_score(standing.speeds[at], '.0%'):<17}{against}"
         )
 
 
-def _estimate(estimate: Estimate, form: str) -> str:
-    return f"{estimate.value:{form}} [{estimate.low:{form}}, {estimate.high:{form}}]"
+def _score(score: Score, form: str) -> str:
+    return f"{score.value:{form}} [{score.low:{form}}, {score.high:{form}}]"
 
 
 def count(standing: Standing, policy: str, verdict: str) -> int:

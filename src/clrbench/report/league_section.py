@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from clrbench.league.rows import Row
-from clrbench.league.scores import BETTER, WORSE, Estimate, Gain
+from clrbench.league.scores import BETTER, WORSE, Score, TaskGain
 from clrbench.league.standing import REFERENCE, WITHIN, Standing, edges, standings
 from clrbench.measure import Measure
 from clrbench.report import svg
@@ -22,7 +22,7 @@ _DASHES = ("", "7 4", "2 3", "9 3 2 3")
 
 
 @dataclass(frozen=True)
-class League:
+class EndedLeague:
     """A league whose runs have ended. source: `shipped` or `yours`."""
 
     source: str
@@ -34,7 +34,7 @@ class League:
         return standings(self.rows)
 
 
-def section(league: League, anchor: str) -> dict[str, Any]:
+def section(league: EndedLeague, anchor: str) -> dict[str, Any]:
     """What the page shows of a league."""
     return {
         "anchor": anchor,
@@ -45,7 +45,7 @@ def section(league: League, anchor: str) -> dict[str, Any]:
     }
 
 
-def in_short(league: League) -> list[str]:
+def in_short(league: EndedLeague) -> list[str]:
     """What a league says of the whole budget, for an answer of a few sentences."""
     standing = league.standings[0]
     length = (
@@ -101,7 +101,7 @@ def _task(standing: Standing, at: int) -> dict[str, Any]:
     }
 
 
-def _cell(gain: Gain, measure: Measure) -> dict[str, str]:
+def _cell(gain: TaskGain, measure: Measure) -> dict[str, str]:
     if math.isnan(gain.mean):
         return {"text": "diverged", "interval": "", "shade": "", "verdict": gain.verdict}
     shade = sum(abs(gain.mean) >= edge for edge in _SHADES)
@@ -126,7 +126,7 @@ def _ranks(standing: Standing) -> Iterator[dict[str, str]]:
         }
 
 
-def _estimate(estimate: Estimate, form: str) -> str:
+def _estimate(estimate: Score, form: str) -> str:
     return f"{estimate.value:{form}} [{estimate.low:{form}}, {estimate.high:{form}}]"
 
 

@@ -17,7 +17,7 @@ from clrbench.errors import ClrbenchError
 from clrbench.report.claim_table import ClaimRow, ClaimTable, claim_table
 from clrbench.report.contents import Contents, Section, origin
 from clrbench.report.league import budget, sentences
-from clrbench.report.league_section import League, gains_frame, in_short, ranks_frame
+from clrbench.report.league_section import EndedLeague, gains_frame, in_short, ranks_frame
 from clrbench.report.tables import escaped, in_cell, summary_frame, to_markdown
 from clrbench.report.verdict_rows import VerdictRow
 from clrbench.runs import EVIDENCE, OWN, Run
@@ -49,7 +49,7 @@ def summary(contents: Contents, conf: Path) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _league(league: League) -> list[str]:
+def _league(league: EndedLeague) -> list[str]:
     parts = [f"## The league: policies across tasks ({league.source})"]
     for standing in league.standings:
         title = f"### {budget(standing.part).capitalize()}"

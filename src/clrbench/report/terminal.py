@@ -19,7 +19,7 @@ from clrbench.analysis.pairs import leads
 from clrbench.analysis.relations import FAILS, HOLDS
 from clrbench.analysis.verdicts import Verdict, judge_all
 from clrbench.measure import PERCENT
-from clrbench.range_test.judge import Bounds
+from clrbench.range_test.judge import FoundBounds
 from clrbench.report.decision import how_to_choose
 from clrbench.runs import Run
 
@@ -156,7 +156,7 @@ def print_answer(console: Console, answer: Answer | None) -> None:
             console.print(f"  {escape(line)}")
 
 
-def print_bounds(console: Console, bounds: Bounds, command: str) -> None:
+def print_bounds(console: Console, bounds: FoundBounds, command: str) -> None:
     """The bounds that a range test shows, why, and the settings that train with them."""
     console.print(f"[bold]{bounds.verdict}[/bold]")
     for line in bounds.reasons:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from clrbench.errors import ClrbenchError
 from clrbench.lock import clear_lock
-from clrbench.sweep.cells import RUNNING, Cell, State, state_of
+from clrbench.sweep.cells import RUNNING, Cell, CellState, state_of
 from clrbench.sweep.faults import Fault, faults
 from clrbench.sweep.invalid import remove_invalid, write_invalid
 
@@ -117,7 +117,7 @@ def _written(cell: Cell) -> Path:
     return path
 
 
-def _record_failure(cell: Cell, state: State, reason: str) -> None:
+def _record_failure(cell: Cell, state: CellState, reason: str) -> None:
     """Leave a record of a cell that failed before it had one of its own."""
     if state.result is None and not state.iteration:
         with contextlib.suppress(OSError):  # a full or read-only disk may be the very reason

@@ -62,7 +62,7 @@ def shared_task(all_overrides: Sequence[Sequence[str]]) -> frozenset[str]:
 
 
 @dataclass(frozen=True)
-class State:
+class CellState:
     """How far a cell is: its status, the iteration that it has reached, and its result if it ended."""
 
     status: str
@@ -76,26 +76,26 @@ class State:
         return self.status in ENDED
 
 
-def state_of(cell: Cell) -> State:
+def state_of(cell: Cell) -> CellState:
     """What the record and the working files say about a cell at this moment."""
     if cell.error is not None:
-        return State(INVALID, reason=cell.error)
+        return CellState(INVALID, reason=cell.error)
     try:
         result = cell.record.result()
     except ClrbenchError as error:
-        return State(store.FAILED, reason=str(error))
+        return CellState(store.FAILED, reason=str(error))
     if result is not None and result.status in ENDED:
-        return State(result.status, result.iterations, result)
+        return CellState(result.status, result.iterations, result)
     if is_held(cell.work):
-        return State(RUNNING, progress(cell.work))
+        return CellState(RUNNING, progress(cell.work))
     return _state_at_rest(cell, result)
 
 
-def _state_at_rest(cell: Cell, result: Result | None) -> State:
+def _state_at_rest(cell: Cell, result: Result | None) -> CellState:
     reached = max(_last_iteration(cell.record), cell.begins) if (cell.work / store.CHECKPOINT).is_file() else 0
     if result is not None:
-        return State(store.FAILED, reached, result, result.reason)
-    return State(INTERRUPTED, reached) if reached else State(MISSING)
+        return CellState(store.FAILED, reached, result, result.reason)
+    return CellState(INTERRUPTED, reached) if reached else CellState(MISSING)
 
 
 def _last_iteration(record: Record) -> int:

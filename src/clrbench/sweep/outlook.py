@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from clrbench.decision.peaks import START
-from clrbench.decision.strategy import FINAL, PEAKS, RACE, State
+from clrbench.decision.strategy import FINAL, PEAKS, RACE, DecisionState
 from clrbench.decision.trials import KINDS, Rules
 from clrbench.decision.worlds import expected_runs
 from clrbench.sweep.question import Question
@@ -47,7 +47,7 @@ def _duration(hours: float) -> str:
     return f"{hours:.1f} h" if hours >= 1 else f"{math.ceil(60 * hours)} min"
 
 
-def stage_line(state: State) -> str:
+def stage_line(state: DecisionState) -> str:
     """What begins."""
     return f"{state.stage}: {_DOES[state.stage]}"
 

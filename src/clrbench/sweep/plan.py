@@ -17,7 +17,7 @@ from rich.text import Text
 from clrbench.environment import host
 from clrbench.errors import ClrbenchError
 from clrbench.store import FINISHED, Result, records
-from clrbench.sweep.cells import INVALID, MISSING, Cell, State, split_seed, state_of
+from clrbench.sweep.cells import INVALID, MISSING, Cell, CellState, split_seed, state_of
 from clrbench.sweep.faults import faults
 
 Kind = TypeVar("Kind")
@@ -93,7 +93,7 @@ def _only_chooses(cells: Iterable[Cell]) -> bool:
 def time_left(cells: Sequence[Cell], speeds: Pace) -> str:
     """What runs that have not begun take, one after another: in iterations, and in time where runs of their kind tell."""
     iterations = sum(cell.iterations for cell in cells)
-    times = [hours_left(cell, State(MISSING), speeds) for cell in cells]
+    times = [hours_left(cell, CellState(MISSING), speeds) for cell in cells]
     known = [time for time in times if time is not None]
     takes = f", {_duration(sum(known))}" if len(known) == len(times) else ""
     return f"{len(cells)} run{'s' * (len(cells) > 1)} of {iterations:,} iterations in all{takes}"
@@ -103,13 +103,13 @@ def _duration(hours: float) -> str:
     return f"about {hours:.2g} h" if hours >= 1 else f"about {math.ceil(60 * hours)} min"
 
 
-def iterations_left(cell: Cell, state: State, going_first: Collection[Path] = ()) -> int:
+def iterations_left(cell: Cell, state: CellState, going_first: Collection[Path] = ()) -> int:
     """The iterations that running the cell now would take. going_first: the working folders of the runs that are left."""
     reached = max(state.iteration, cell.begins) if cell.trunk in going_first else state.iteration
     return 0 if state.is_ended or cell.error else cell.iterations - reached
 
 
-def hours_left(cell: Cell, state: State, speeds: Pace, going_first: Collection[Path] = ()) -> float | None:
+def hours_left(cell: Cell, state: CellState, speeds: Pace, going_first: Collection[Path] = ()) -> float | None:
     """The hours that they take, None where no run of this kind tells."""
     left = iterations_left(cell, state, going_first)
     if left == 0:

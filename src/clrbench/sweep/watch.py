@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from clrbench.store import FINISHED
-from clrbench.sweep.cells import RUNNING, Cell, State, state_of
+from clrbench.sweep.cells import RUNNING, Cell, CellState, state_of
 
 _EVERY = 0.5  # seconds
 _SHARE = 0.02  # of one core, at most: the workers need all of them, and thousands of runs take long to look at
@@ -79,7 +79,7 @@ class Watch:
         ended = len(self._cells) - len(self._left)
         self._progress.update(self._total, completed=done, description=f"[bold]{ended} of {len(self._cells)} runs done[/bold]")
 
-    def _show(self, cell: Cell, state: State) -> None:
+    def _show(self, cell: Cell, state: CellState) -> None:
         if state.status == RUNNING:
             if cell not in self._tasks:
                 self._tasks[cell] = self._progress.add_task(escape(cell.label), total=cell.iterations)
@@ -91,7 +91,7 @@ class Watch:
         if cell in self._tasks:
             self._progress.remove_task(self._tasks.pop(cell))
 
-    def _say_ending(self, cell: Cell, state: State) -> None:
+    def _say_ending(self, cell: Cell, state: CellState) -> None:
         self._hide(cell)
         result = state.result
         assert result is not None

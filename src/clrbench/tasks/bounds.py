@@ -19,7 +19,7 @@ from clrbench.errors import ConfigError
 from clrbench.files import write_text
 from clrbench.identity import digits
 from clrbench.range_test.curve import Curve
-from clrbench.range_test.judge import FIRST, Bounds
+from clrbench.range_test.judge import FIRST, FoundBounds
 from clrbench.range_test.records import RANGE_TEST, Measured
 from clrbench.range_test.standalone import Found, LRRangeTest
 from clrbench.store import run_folder
@@ -135,7 +135,7 @@ def _read(spec: OwnSpec, say: Say) -> OwnMeasured:
         )
     bounds: dict[str, Any] = {key: _tuple(value) for key, value in content["bounds"].items()}
     curves = [Curve(**one | {key: np.array(one[key], float) for key in _VALUES}) for one in content["curves"]]
-    return OwnMeasured((), Bounds(**bounds), [spec.config.data.name, spec.config.model.name], curves)
+    return OwnMeasured((), FoundBounds(**bounds), [spec.config.data.name, spec.config.model.name], curves)
 
 
 def _tuple(value: Any) -> Any:

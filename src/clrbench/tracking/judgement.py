@@ -9,11 +9,11 @@ from typing import Any
 from clrbench.config import Config
 from clrbench.files import write_text
 from clrbench.lock import HeldElsewhereError, locked
-from clrbench.range_test.judge import Bounds
+from clrbench.range_test.judge import FoundBounds
 from clrbench.range_test.records import RANGE_TEST, Measured
 from clrbench.store import run_folder
 from clrbench.tracking.tracked_run import TrackedRun
-from clrbench.tracking.wandb import WAIT_AT_END, Mirror
+from clrbench.tracking.wandb import WAIT_AT_END, Uploader
 from clrbench.tracking.wandb_environment import DISABLED, Say, extra_tags, is_disabled
 
 JOB_TYPE, PICTURE = "judgement", "picture"
@@ -31,7 +31,7 @@ def mirror_judgement(measured: Measured, config: Config, say: Say) -> None:
     if config.tracking.wandb == DISABLED or is_mirrored.exists() or is_disabled():
         return
     with contextlib.suppress(HeldElsewhereError), locked(folder):
-        mirror = Mirror(config.tracking.wandb, run, folder, say)
+        mirror = Uploader(config.tracking.wandb, run, folder, say)
         mirror.start()
         mirror.put(lambda wandb_run: _draw_and_log(wandb_run, measured, folder))
         if mirror.close(WAIT_AT_END):
@@ -89,7 +89,7 @@ def _tracked(measured: Measured, config: Config) -> TrackedRun:
     )
 
 
-def _summary(bounds: Bounds) -> dict[str, Any]:
+def _summary(bounds: FoundBounds) -> dict[str, Any]:
     """The bounds where there are any, each with its interval, and why."""
     summary: dict[str, Any] = {"verdict": bounds.verdict, "reasons": " ".join(bounds.reasons)}
     for name, rate, (low, high) in bounds.found:

@@ -18,7 +18,7 @@ from clrbench import unofficial
 from clrbench.errors import ClrbenchError
 from clrbench.runs import EVIDENCE, OWN, leaves
 from clrbench.store import Evaluation, Record, records
-from clrbench.tracking.trackio_arms import SUFFIX, Curve, Point, arm_of, mean
+from clrbench.tracking.trackio_arms import SUFFIX, Point, ShownCurve, arm_of, mean
 
 # What is drawn, in this order; the epoch is there to be chosen as x axis. Trackio's own x axis, the step, is the iteration.
 METRICS = ("test_accuracy", "lr", "train_loss", "test_loss", "epoch")
@@ -51,7 +51,7 @@ class TrackioMirror:
     results: Path
     say: Say
     _stamps: dict[ShownRun, object] = field(default_factory=dict)
-    _curves: dict[ShownRun, Curve] = field(default_factory=dict)
+    _curves: dict[ShownRun, ShownCurve] = field(default_factory=dict)
     _shown: dict[Line, Sequence[Point]] = field(default_factory=dict)
 
     def refresh(self, watched: Callable[[list[ShownRun]], Iterable[ShownRun]] = iter) -> None:
@@ -84,7 +84,7 @@ class TrackioMirror:
         return self._arm(run)
 
     def _show_arms(self, lines: Collection[Line | None]) -> None:
-        members: dict[Line | None, list[Curve]] = defaultdict(list)
+        members: dict[Line | None, list[ShownCurve]] = defaultdict(list)
         for run, curve in self._curves.items():
             members[self._arm(run)].append(curve)
         for line in filter(None, lines):
@@ -93,7 +93,7 @@ class TrackioMirror:
             else:
                 self._remove(line)
 
-    def _show(self, line: Line, curve: Curve) -> None:
+    def _show(self, line: Line, curve: ShownCurve) -> None:
         known = self._shown.get(line, [])
         # As text, for a loss that is not a number equals nothing.
         if repr(curve.points[: len(known)]) != repr(known):
@@ -178,14 +178,14 @@ def _stat(path: Path) -> tuple[int, int, int] | None:
     return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
-def _read(run: ShownRun) -> Curve:
+def _read(run: ShownRun) -> ShownCurve:
     """The evaluations of a run, and by what it can be grouped. Raises ClrbenchError for what is no record."""
     record = Record(run.folder)
     try:
         start = datetime.fromtimestamp((run.folder / "config.yaml").stat().st_mtime, UTC)
         points = [_point(row, start) for row in record.evaluations()]
         identity = record.config().get("identity") or {}
-        return Curve(points, _config(record), arm_of(run.line.name, identity))
+        return ShownCurve(points, _config(record), arm_of(run.line.name, identity))
     except OSError as error:
         raise ClrbenchError(str(error)) from None
 

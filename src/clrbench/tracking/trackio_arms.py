@@ -24,7 +24,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Curve:
+class ShownCurve:
     """What Trackio shows of a run, or of an arm. `arm` is the same for runs that differ in nothing but the seed."""
 
     points: Sequence[Point]
@@ -40,7 +40,7 @@ def arm_of(name: str, identity: Mapping[str, Any]) -> str:
     return f"{stem}-mean-{digits}"
 
 
-def mean(curves: Sequence[Curve]) -> Curve:
+def mean(curves: Sequence[ShownCurve]) -> ShownCurve:
     """The mean over the finished runs of an arm, or over all while none is; where each of them has been evaluated.
 
     Seeds that come later would else bend the line where they join it.
@@ -50,7 +50,7 @@ def mean(curves: Sequence[Curve]) -> Curve:
     shared = sorted(set.intersection(*map(set, by_iteration))) if by_iteration else []
     points = [_mean_point([points[iteration] for points in by_iteration]) for iteration in shared]
     config = {key: value for key, value in taken[0].config.items() if key != "seed"}
-    return Curve(points, {**config, "seeds": len(by_iteration)}, taken[0].arm)
+    return ShownCurve(points, {**config, "seeds": len(by_iteration)}, taken[0].arm)
 
 
 def _mean_point(points: Sequence[Point]) -> Point:

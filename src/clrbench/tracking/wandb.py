@@ -33,7 +33,7 @@ Task = Callable[[Any], object]
 
 
 @dataclass
-class Mirror:
+class Uploader:
     """Mirrors one run to W&B, in a thread of its own; `folder` is where the client's files go.
 
     The id of the W&B run is the run's own, so that it stays one run however often it is interrupted. Online, a resumed run
@@ -118,7 +118,7 @@ class Mirror:
 
 
 @dataclass
-class WandbMirror(Mirror):
+class WandbMirror(Uploader):
     """Mirrors the evaluations of one run, and the rate between them; `rate` gives that of iterations from 0."""
 
     rate: Rate | None = field(kw_only=True)

@@ -24,7 +24,7 @@ from clrbench.tracking.wandb_panels import SHOWN_RUNS, WIDE, curves_of, filter_o
 
 
 @dataclass(frozen=True)
-class Destination:
+class Project:
     """A project on W&B, and the user or team that owns it."""
 
     project: str
@@ -74,12 +74,12 @@ def save(project: str, entity: str | None, title: str, contents: Contents) -> li
         raise ClrbenchError(f"W&B: {mirror.reason_of(error)}; the same command saves the rest later") from None
 
 
-def _look_up(project: str, entity: str | None, title: str) -> tuple[Destination, str]:
+def _look_up(project: str, entity: str | None, title: str) -> tuple[Project, str]:
     """Where to save, and the id of the report that has the title already, else an empty one."""
     from wandb import Api
 
     api = Api()
-    to = Destination(project, str(entity or api.settings["entity"] or api.default_entity))
+    to = Project(project, str(entity or api.settings["entity"] or api.default_entity))
     try:
         known = {report.display_name: report.id for report in api.reports(f"{to.entity}/{project}")}
     except ValueError:
@@ -90,7 +90,7 @@ def _look_up(project: str, entity: str | None, title: str) -> tuple[Destination,
     return to, known.get(title, "")
 
 
-def _save_workspace(section: Section, to: Destination) -> Saved:
+def _save_workspace(section: Section, to: Project) -> Saved:
     made, name = workspace(section, to), _address(section)
     unofficial.name_workspace(made, name)
     if known := _known_workspace(to, name):
@@ -104,7 +104,7 @@ def _address(section: Section) -> str:
     return f"clrbench{hashlib.sha256(section.name.encode()).hexdigest()[:8]}"
 
 
-def _known_workspace(to: Destination, name: str) -> Any:
+def _known_workspace(to: Project, name: str) -> Any:
     """The workspace that was saved with this name before, else None."""
     try:
         return workspaces().Workspace.from_url(f"https://wandb.ai/{to.entity}/{to.project}?nw={name}")
@@ -114,14 +114,14 @@ def _known_workspace(to: Destination, name: str) -> Any:
         return None
 
 
-def _save_report(title: str, contents: Contents, to: Destination, report_id: str) -> Saved:
+def _save_report(title: str, contents: Contents, to: Project, report_id: str) -> Saved:
     made = report(title, contents, to)
     made.id = report_id
     made.save()
     return Saved(f"report {title}", made.url)
 
 
-def workspace(section: Section, to: Destination) -> Any:
+def workspace(section: Section, to: Project) -> Any:
     """The comparison of a section's runs: the metric with the rate below it, then the outcomes side by side."""
     ws, wr = workspaces(), reports()
     outcomes = outcomes_of(section)
@@ -148,7 +148,7 @@ def workspace(section: Section, to: Destination) -> Any:
     )
 
 
-def report(title: str, contents: Contents, to: Destination) -> Any:
+def report(title: str, contents: Contents, to: Project) -> Any:
     """The page's answer, its figure, its table of claims, and below them the charts of each section."""
     wr = reports()
     figure = _figure(contents)
@@ -190,7 +190,7 @@ def _markdown(paragraphs: Sequence[str]) -> Any:
     return reports().MarkdownBlock("\n\n".join(paragraphs))
 
 
-def _grid(section: Section, to: Destination, panels: Sequence[Any]) -> Any:
+def _grid(section: Section, to: Project, panels: Sequence[Any]) -> Any:
     """The panels row by row; the client itself lets some of them overlap."""
     wr = reports()
     x = y = below = 0
@@ -203,7 +203,7 @@ def _grid(section: Section, to: Destination, panels: Sequence[Any]) -> Any:
     return wr.PanelGrid(runsets=[_runset(section, to)], panels=list(panels))
 
 
-def _runset(section: Section, to: Destination) -> Any:
+def _runset(section: Section, to: Project) -> Any:
     wr = reports()
     return wr.Runset(entity=to.entity, project=to.project, name=section.name, filters=filter_of(section))
 

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from clrbench.checkout import program
 from clrbench.config import Decide
 from clrbench.decision.conclusion import conclusion_of
-from clrbench.decision.strategy import OVER, State, state_of
+from clrbench.decision.strategy import OVER, DecisionState, state_of
 from clrbench.decision.trials import Candidate, Trial
 from clrbench.errors import ClrbenchError, ConfigError
 from clrbench.files import write_text
@@ -84,7 +84,7 @@ class DecisionSweeper(CellSweeper):
         self._say(f"start: the range test is {found.verdict}: first peak {found.max_lr:.3g}")
         return with_first_peak(question, found.max_lr), tested
 
-    def _decided(self, planner: Planner, question: Question, hours: float | None) -> tuple[State, dict[Trial, Run]]:
+    def _decided(self, planner: Planner, question: Question, hours: float | None) -> tuple[DecisionState, dict[Trial, Run]]:
         """The last state, and the runs of all trials."""
         runs: dict[Trial, Run] = {}
         workers, started = os.cpu_count() or 1, ""
@@ -109,7 +109,7 @@ class DecisionSweeper(CellSweeper):
         spent = _hours(list(runs.values()))
         return spent + len(cells) * spent / len(runs) <= hours
 
-    def _conclude(self, question: Question, state: State, runs: dict[Trial, Run], tested: float) -> None:
+    def _conclude(self, question: Question, state: DecisionState, runs: dict[Trial, Run], tested: float) -> None:
         spent = _hours(list(runs.values()))
         if state.final is None or not state.final.seeds:
             raise ClrbenchError(
@@ -150,7 +150,7 @@ def _hours(runs: Sequence[Run]) -> float:
     return sum(run.result.seconds for run in runs) / 3600
 
 
-def _notes(question: Question, state: State, last: Run) -> list[str]:
+def _notes(question: Question, state: DecisionState, last: Run) -> list[str]:
     notes = []
     if question.config.task.is_own and last.result.metric == last.evaluated:
         notes.append("the module has no test loop: the final was on validation data too, with fresh seeds")
