@@ -97,6 +97,31 @@ def test_the_controls_say_what_makes_the_gain_and_which_policy_is_best_at_the_bu
     assert not any("EXPERIMENT=controls" in line for line in answered(tmp_path).choice)
 
 
+@pytest.mark.parametrize(
+    ("gain", "said"),
+    [
+        (
+            -1.5,
+            "choose triangular2: it ends 1.5 points [1.5, 1.5] higher than a fixed rate planned for that, with the same drops.",
+        ),
+        (
+            1.5,
+            "choose a fixed rate planned for that, with the same drops: it ends 1.5 points [1.5, 1.5] higher than triangular2.",
+        ),
+        (0.0, "these runs do not tell triangular2 from a fixed rate planned for that, with the same drops."),
+    ],
+)
+def test_a_fixed_rate_with_the_same_drops_and_budget_decides_before_one_that_was_planned_for_more(
+    tmp_path: Path, gain: float, said: str
+) -> None:
+    write_table1(tmp_path)
+    write_arm(tmp_path, "triangular2", ENDS, experiment="controls", schedule=CYCLES)
+    write_arm(tmp_path, "fixed_drops", [end + gain for end in ENDS], experiment="controls")
+    short, *_, open_question = answered(tmp_path).choice
+    assert short == f"If you train for 400 iterations, {said}"
+    assert open_question.startswith("What makes the gain is open: the cycles of triangular2 or the height of its rate. ")
+
+
 def write_rivals(results: Path) -> None:
     for policy, by in (("linear", 0.0), ("cosine", -0.2), ("triangular2", -2.0)):
         for seed, end in enumerate(ENDS, 1):

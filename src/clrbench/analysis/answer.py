@@ -21,6 +21,8 @@ from clrbench.stats import interval
 
 # The experiment that says why.
 CONTROLS = "controls"
+# The arm of it that is a fixed rate with the drops of the treatment.
+SAME_DROPS = "fixed_drops"
 NO_ANSWER = f"No runs bear on the paper's main claim yet: `make sweep EXPERIMENT=table1 SEEDS={SEEDS}` makes them."
 
 
@@ -143,16 +145,35 @@ def _controls(arms: Sequence[Arm], found: Compared) -> Sequence[Arm]:
 
 def _choice(found: Compared, controls: Sequence[Arm]) -> list[str]:
     """What somebody should do who has the one budget or the other, and why."""
-    reasons = decomposition_in_words(controls)
-    lines = [_best_of(controls, found), *reasons] if reasons else [_between(found), *_beside(found)]
+    reasons, dropped = decomposition_in_words(controls), _over_same_drops(found, controls)
+    if reasons:
+        lines = [_best_of(controls, found), *reasons]
+    else:
+        lines = [_between_equals(found, dropped) if dropped else _between(found), *_beside(found)]
     if found.control.iterations != found.budget:
         lines.append(_longer(found))
     if not reasons:
-        lines.append(
-            f"What makes the gain is open: the cycles of {found.treatment.name}, the height of its rate, or its drops. "
-            f"`make sweep EXPERIMENT={CONTROLS} SEEDS={SEEDS}` answers that."
-        )
+        cycles = f"the cycles of {found.treatment.name}"
+        parts = f"{cycles} or the height of its rate" if dropped else f"{cycles}, the height of its rate, or its drops"
+        lines.append(f"What makes the gain is open: {parts}. `make sweep EXPERIMENT={CONTROLS} SEEDS={SEEDS}` answers that.")
     return lines
+
+
+def _over_same_drops(found: Compared, controls: Sequence[Arm]) -> list[float]:
+    """How much higher the treatment ends, seed by seed, than a fixed rate of its budget with its drops; empty without one."""
+    accuracies = {arm.name: arm.accuracies for arm in controls}
+    return paired(accuracies.get(found.treatment.name, {}), accuracies.get(SAME_DROPS, {}))
+
+
+def _between_equals(found: Compared, differences: Sequence[float]) -> str:
+    """The choice between the treatment and a fixed rate of the same budget and drops."""
+    what, other = f"If you train for {found.budget:,} iterations", "a fixed rate planned for that, with the same drops"
+    bounds = interval(differences)
+    if bounds is None or bounds[0] <= 0 <= bounds[1]:
+        return f"{what}, these runs do not tell {found.treatment.name} from {other}."
+    if bounds[0] > 0:
+        return f"{what}, choose {found.treatment.name}: it ends {_higher(differences)} than {other}."
+    return f"{what}, choose {other}: it ends {_higher([-value for value in differences])} than {found.treatment.name}."
 
 
 def _between(found: Compared) -> str:
