@@ -42,7 +42,7 @@ decide: $(READY)  ## which policy, at which rates, for these data   [DATA=digits
 	@$(BIN)/python train.py experiment=decide data=$(DATA) model=$(MODEL) $(if $(ITERATIONS),iterations='$(ITERATIONS)') \
 	    $(if $(HOURS),decide.hours=$(HOURS))
 
-league: $(READY)  ## run every policy on every task, and rank them: two hours of two cores   [TASKS=digits,friedman] [POLICIES=decide/cosine]
+league: $(READY)  ## run every policy on every task, and rank them: an hour or two of two cores   [TASKS=digits,friedman] [POLICIES=decide/cosine]
 	@$(BIN)/python train.py experiment=league $(if $(TASKS),league.tasks='[$(TASKS)]') $(if $(POLICIES),decide.families='[$(POLICIES)]')
 
 range-test: $(READY)  ## measure base_lr and max_lr   [DATA=digits] [MODEL=small_cnn]
@@ -100,5 +100,5 @@ lint: $(READY)  ## check style, format and types
 format: $(READY)  ## mend style and format
 	@$(BIN)/ruff check --fix --quiet . && $(BIN)/ruff format .
 
-clean:  ## remove what runs made except their records: checkpoints, caches, tracker files
+clean:  ## remove outputs/ and caches: all that runs made except their records in results/
 	rm -rf outputs .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -90,7 +90,7 @@ SUITE = names(PROJECT["optional-dependencies"]["suite"])
 def test_callback_schedules_and_range_test_work_without_the_suite(tmp_path: Path) -> None:
     ended = done(LACKING_SUITE.format(suite=SUITE) + LIBRARY, folder=tmp_path)
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.splitlines()[-1].startswith("0.006 Bounds(")
+    assert ended.stdout.splitlines()[-1].startswith("0.006 FoundBounds(")
 
 
 def test_the_schedules_need_numpy_alone(tmp_path: Path) -> None:
