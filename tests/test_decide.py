@@ -4,6 +4,7 @@ import json
 import re
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import ROOT, composed
@@ -93,6 +94,13 @@ def test_a_fixed_rate_is_tried_at_its_peak() -> None:
 def test_what_a_decision_chooses_itself_is_refused_with_what_to_do(typed: str) -> None:
     with pytest.raises(ConfigError, match=rf"{re.escape(typed)}: a decision .*: \w+"):
         check_typed([typed])
+
+
+@pytest.mark.parametrize(("key", "value"), [("ratio", 1.0), ("ratio", 0.0), ("margin", 0.0), ("hours", -1.0)])
+def test_a_setting_that_a_decision_cannot_have_is_refused(key: str, value: float) -> None:
+    settings: dict[str, Any] = {"families": ["decide/fixed", "decide/triangular2"], "ratio": 4.0, "looks": [5, 8], key: value}
+    with pytest.raises(ConfigError, match=rf"decide\.{key}={value} is impossible"):
+        asked([], Decide(**settings), spec_of)  # type: ignore[arg-type]
 
 
 def test_families_of_one_kind_are_refused() -> None:

@@ -10,6 +10,7 @@ import pytest
 from sweeps import IN_THIS_PROCESS, run
 
 from clrbench import subcommands
+from clrbench.config import League
 from clrbench.decision.trials import CYCLICAL, FIXED, Candidate, Family, Trial
 from clrbench.errors import ClrbenchError, ConfigError
 from clrbench.league import scores
@@ -21,7 +22,7 @@ from clrbench.report.league import standing_lines
 from clrbench.report.league_section import EndedLeague
 from clrbench.report.page import render
 from clrbench.report.summary import summary
-from hydra_plugins.clrbench_cells._league import check_of_league
+from hydra_plugins.clrbench_cells._league import check_league, check_of_league
 
 ROOT = Path(__file__).parents[1]
 _FIXED, _CYCLES = Family("fixed", FIXED), Family("triangular2", CYCLICAL)
@@ -58,6 +59,20 @@ def test_of_equal_peaks_the_lower_is_taken_and_divergence_is_the_worst() -> None
     worths, _ = played(lambda trial: -math.inf if trial.candidate.rung > 1 else 1.0)
     assert chosen(worths, [_FIXED], _TUNING)[_FIXED] == Candidate(_FIXED, -3)
     assert Trial(Candidate(_FIXED, 2), 2) not in worths  # a peak that diverged is no contender
+
+
+@pytest.mark.parametrize("typed", ["decide.hours=2", "decide.looks=[5]", "decide.margin=1"])
+def test_what_the_rules_of_the_league_set_is_refused(typed: str) -> None:
+    with pytest.raises(ConfigError, match=rf"{re.escape(typed)}: the league has rules of its own"):
+        check_of_league([typed])
+
+
+@pytest.mark.parametrize(
+    ("tasks", "parts"), [([], [1]), (["friedman", "friedman"], [1]), (["friedman"], [1, 1]), (["friedman"], [0, 1])]
+)
+def test_a_league_names_each_task_and_each_budget_once(tasks: list[str], parts: list[int]) -> None:
+    with pytest.raises(ConfigError, match=r"league\.(tasks|parts)=.* each once"):
+        check_league(League(tasks, parts))
 
 
 @pytest.mark.parametrize("typed", ["task=friedman", "data=mnist", "+task.module.width=8", "bounds.max_lr=1"])

@@ -7,8 +7,14 @@ from importlib.util import find_spec
 # Each with the function that carries it out, MODULE:FUNCTION, and what it does.
 SUBCOMMANDS = {
     "plan": ("cli:plan", "list what a sweep would do, and the hours left; start nothing"),
-    "decide": ("cli:decide", "decide which policy to take, at which rates, as with iterations='8 epochs' decide.hours=2: docs/decide.md"),
-    "league": ("cli:league", "run every policy on every task, and rank them, as with league.tasks=[digits,friedman]: docs/league.md"),
+    "decide": (
+        "cli:decide",
+        "decide which policy to take, at which rates: decide.hours=2 and more, docs/decide.md",
+    ),
+    "league": (
+        "cli:league",
+        "run every policy on every task, and rank them: league.tasks=[digits] and more, docs/league.md",
+    ),
     "range-test": ("cli:range_test", "measure base_lr and max_lr"),
     "report": ("subcommands:report", "make outputs/report/index.html: verdicts, figures, every run"),
     "verify": ("subcommands:verify", "compute every number of the report anew from the records, and compare"),
@@ -37,7 +43,8 @@ def main() -> None:
 
 def _help() -> str:
     lines = [f"  clrbench {name:<11} {words}" for name, (_, words) in SUBCOMMANDS.items()]
-    return "\n".join(["Subcommands (the first four take the settings below; `clrbench NAME --help` lists the options of the others):", *lines, ""])
+    head = "Subcommands (the first four take the settings below; `clrbench NAME --help` lists the options of the others):"
+    return "\n".join([head, *lines, ""])
 
 
 if __name__ == "__main__":

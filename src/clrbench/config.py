@@ -273,7 +273,7 @@ def checked(composed: DictConfig) -> Config:
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
     assert isinstance(config, Config)
-    _check_fields(config)
+    check_fields(config)
     _check_range_test(config.range_test)
     if config.bounds.times != 1 and config.bounds.origin == "given":
         raise ConfigError(
@@ -294,12 +294,12 @@ def _form() -> Any:
     return OmegaConf.structured(Config)
 
 
-def _check_fields(group: Any, prefix: str = "") -> None:
-    """Hold each value against the rule beside its field."""
+def check_fields(group: Any, prefix: str = "") -> None:
+    """Hold each value of a section, whose key begins with `prefix`, against the rule beside its field. Raises ConfigError."""
     for it in fields(group):
         key, value, rule = f"{prefix}{it.name}", getattr(group, it.name), it.metadata
         if is_dataclass(value):
-            _check_fields(value, f"{key}.")
+            check_fields(value, f"{key}.")
         elif value is not None and value not in rule.get("choices", (value,)):
             raise ConfigError(f"{key}={value} is unknown: choose one of {', '.join(rule['choices'])}")
         elif unknown := [one for one in value if one not in rule["each"]] if "each" in rule else []:

@@ -239,7 +239,8 @@ def _basis(found: Compared) -> list[str]:
     return [
         f"One net ({model}), one data set ({data}), {len(found.seeds)} seeds a policy, images {order}{tuned}. "
         "Brackets hold 95% intervals over seeds.",
-        "Your problem may differ: `python train.py -m experiment=compare data=NAME model=NAME bounds=range_test` compares the policies on it.",
+        "Your problem may differ: `python train.py -m experiment=compare data=NAME model=NAME bounds=range_test` compares the "
+        "policies on it.",
     ]
 
 

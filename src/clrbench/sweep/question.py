@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from clrbench.config import Config, Decide
+from clrbench.config import Config, Decide, check_fields
 from clrbench.decision.trials import CYCLICAL, FIXED, OTHER, Candidate, Family, Rules, Trial
 from clrbench.errors import ConfigError
 from clrbench.measure import PERCENT, Measure
@@ -138,6 +138,7 @@ def kind_of(spec: Spec) -> str:
 
 
 def _check(decide: Decide) -> None:
+    check_fields(decide, "decide.")
     if len(decide.families) < 2:
         raise ConfigError("decide.families names fewer than two arms: there is nothing to decide")
     looks = list(decide.looks)
@@ -148,7 +149,7 @@ def _check(decide: Decide) -> None:
 def _measure(config: Config, decide: Decide) -> Measure:
     task = config.task
     found = Measure(str(task.monitor), str(task.mode), task.unit, task.margin) if task.is_own else PERCENT
-    margin = decide.margin or found.margin
+    margin = found.margin if decide.margin is None else decide.margin
     if not margin > 0:
         raise ConfigError(
             f"task.margin is open: say the least difference of {found.metric} that counts, as in task.margin=0.02, so that the "

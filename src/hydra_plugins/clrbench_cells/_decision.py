@@ -33,6 +33,8 @@ from clrbench.sweep.ramps import carry_out
 from ._sweeper import CellSweeper
 
 _MEASURED = "bounds=range_test"
+# What gives a first peak.
+_PEAKS = ("bounds", "bounds.max_lr")
 
 
 class DecisionSweeper(CellSweeper):
@@ -44,7 +46,10 @@ class DecisionSweeper(CellSweeper):
         check_typed(typed)
         composed = self._compose(typed)
         decide = Decide(**OmegaConf.to_container(composed.decide, resolve=True))  # type: ignore[arg-type]
-        given = [text for text in typed if text.startswith("bounds") and text != _MEASURED]
+        keys = {text: text.partition("=")[0] for text in typed}
+        given = [text for text, key in keys.items() if key in _PEAKS and text != _MEASURED]
+        if unused := next((text for text, key in keys.items() if key == "bounds.base_lr"), None):
+            self._say(f"{unused}: not used, for a decision takes base_lr = max_lr / {decide.ratio:g} (decide.ratio)")
         is_measured = composed.task.name == "image" and not given
         if is_measured:
             typed = [text for text in typed if text != _MEASURED]  # the plan comes first

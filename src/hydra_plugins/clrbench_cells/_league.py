@@ -27,6 +27,8 @@ _REFERENCE = "decide/fixed"
 _TUNING = Tuning()
 # What a task's file sets.
 _OF_TASKS = ("task", "data", "model", "optimizer", "bounds")
+# What of a decision the rules of the league leave no choice.
+_OF_RULES = ("decide.hours", "decide.looks", "decide.margin")
 
 
 @dataclass
@@ -136,9 +138,12 @@ class LeagueSweeper(CellSweeper):
 
 
 def check_of_league(arguments: Sequence[str]) -> None:
-    """Refuse what the files of tasks set. Raises ConfigError."""
+    """Refuse what the files of tasks set, and what the rules do. Raises ConfigError."""
     for text in arguments:
-        if text.partition("=")[0].lstrip("+~").partition(".")[0] in _OF_TASKS:
+        key = text.partition("=")[0].lstrip("+~")
+        if key in _OF_RULES:
+            raise ConfigError(f"{text}: the league has rules of its own in its place: leave it out (docs/league.md)")
+        if key.partition(".")[0] in _OF_TASKS:
             raise ConfigError(
                 f"{text}: each task of the league sets that itself: name tasks in league.tasks=[...] (docs/league.md)"
             )
@@ -146,8 +151,7 @@ def check_of_league(arguments: Sequence[str]) -> None:
 
 def _contests(arguments: Sequence[str], decide: Decide, league: League, planner: Planner) -> Iterator[_Contest]:
     """The tasks with their budgets, the whole first. Raises ConfigError for a task that cannot be run."""
-    if 1 not in league.parts:
-        raise ConfigError(f"league.parts={league.parts}: 1, the whole budget, is always among them")
+    check_league(league)
     for task in league.tasks:
         whole = 0
         for part in sorted(league.parts):
@@ -156,6 +160,15 @@ def _contests(arguments: Sequence[str], decide: Decide, league: League, planner:
             question = asked(typed, decide, lambda overrides: planner.spec(tuple(overrides)), LEAGUE)
             whole = whole or question.iterations
             yield _Contest(task, part, question)
+
+
+def check_league(league: League) -> None:
+    """Refuse tasks or budgets that are none, or come twice. Raises ConfigError."""
+    tasks, parts = list(league.tasks), list(league.parts)
+    if not tasks or len(set(tasks)) < len(tasks):
+        raise ConfigError(f"league.tasks={tasks}: name at least one task, and each once")
+    if 1 not in parts or min(parts) < 1 or len(set(parts)) < len(parts):
+        raise ConfigError(f"league.parts={parts}: name 1, the whole budget, and others above it, each once, as in [1,3]")
 
 
 def _cell(planner: Planner, question: Question, trial: Trial) -> Cell:
