@@ -122,6 +122,21 @@ def test_a_fixed_rate_with_the_same_drops_and_budget_decides_before_one_that_was
     assert open_question.startswith("What makes the gain is open: the cycles of triangular2 or the height of its rate. ")
 
 
+def test_a_run_that_diverged_is_told_and_the_others_answer(tmp_path: Path) -> None:
+    write_table1(tmp_path, [*ENDS, None], [*HIGHER, 82.0])
+    found = answered(tmp_path)
+    assert found.compared.seeds == [1, 2, 3, 4, 5]
+    assert "Runs that diverged are in none of these numbers: 1 of triangular2." in found.basis
+
+
+def test_a_claim_of_runs_that_cannot_be_told_apart_says_so(tmp_path: Path) -> None:
+    write_table1(tmp_path)
+    for seed, end in enumerate(ENDS, 1):
+        write_run(tmp_path, "fixed", seed, end, config={"optimizer": {"momentum": 0.5}})
+    (row,) = [row for row in claim_table(gather(tmp_path, CONF).verdicts).judged if row.verdict.claim.id == "C1"]
+    assert "have one seed" in row.why
+
+
 def write_rivals(results: Path) -> None:
     for policy, by in (("linear", 0.0), ("cosine", -0.2), ("triangular2", -2.0)):
         for seed, end in enumerate(ENDS, 1):

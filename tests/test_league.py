@@ -89,6 +89,14 @@ def test_gains_are_paired_and_judged_together() -> None:
     assert found[0][1].low < 2 < found[0][1].high
 
 
+def test_where_both_diverged_with_a_seed_there_is_no_amount() -> None:
+    worths = np.zeros((1, 2, 8)) + np.arange(8) / 100
+    worths[0, 1] += 3
+    worths[0, :, 0] = -np.inf
+    assert math.isnan(scores.gains(worths, reference=0)[0][1].mean)
+    assert scores.gains(worths[:, :, 1:], reference=0)[0][1].mean == pytest.approx(3)
+
+
 def test_without_a_difference_holm_finds_one_in_at_most_one_league_of_twenty() -> None:
     random = np.random.default_rng(3)
     leagues = [scores.gains(random.normal(size=(6, 5, 8)), reference=0) for _ in range(200)]

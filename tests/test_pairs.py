@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_up import CYCLES, FIXED, write_arm
+from made_up import CYCLES, FIXED, write_arm, write_run
 
 from clrbench.analysis.arms import Arm, arms_of
 from clrbench.analysis.curves import sensitivity
 from clrbench.analysis.decomposition import decompose, decomposition_in_words
+from clrbench.analysis.frames import differences_frame
 from clrbench.analysis.pairs import BETTER, EQUAL, OPEN, WORSE, leads, standing
 from clrbench.analysis.wrong_bounds import deviations
 from clrbench.runs import read_runs
@@ -42,6 +43,16 @@ def arms_in(results: Path) -> list[Arm]:
 )
 def test_gains_are_better_or_worse_where_interval_and_signs_agree(gains: Sequence[float], stands: str) -> None:
     assert standing(gains, margin=0.5) == stands
+
+
+def test_an_arm_of_which_runs_diverged_is_told_and_not_better_by_those_that_are_left(tmp_path: Path) -> None:
+    for seed in range(1, 11):
+        write_run(tmp_path, "fixed", seed, 80.0 + seed / 50)
+        write_run(tmp_path, "triangular", seed, None if seed % 2 else 82.0 + seed / 60, schedule=CYCLES)
+    arms = arms_in(tmp_path)
+    assert leads(arms)[0].endswith("n = 5 common seeds; 5 of 10 runs of triangular diverged")
+    (row,) = differences_frame(arms).to_dicts()
+    assert (row["seeds"], row["diverged"], row["verdict"]) == (5, 5, OPEN)
 
 
 def test_a_policy_that_drops_is_what_it_is_without_the_drops(tmp_path: Path) -> None:

@@ -99,6 +99,24 @@ def test_a_damaged_record_is_left_out_and_told(tmp_path: Path) -> None:
     assert "Left out" in summary(contents, CONF)
 
 
+@pytest.mark.parametrize("damage", ["absent", "a value is missing", "half a line"])
+def test_a_run_without_its_evaluations_is_left_out_and_told(tmp_path: Path, damage: str) -> None:
+    write_arm(tmp_path, "fixed", BASE)
+    path = write_run(tmp_path, "fixed", 6, 80.0).folder / "evals.csv"
+    header, *rows = path.read_text().splitlines()
+    if damage == "absent":
+        path.unlink()
+    elif damage == "half a line":
+        path.write_text(f"{header}\n{rows[0][:5]}\n")
+    else:
+        place = header.split(",").index("test_accuracy")
+        values = rows[0].split(",")
+        path.write_text("\n".join([header, ",".join([*values[:place], "", *values[place + 1 :]]), *rows[1:]]) + "\n")
+    contents = gather(tmp_path, CONF)
+    assert len(contents.runs) == 5
+    assert "evals.csv: " in contents.faults[0]
+
+
 def test_an_empty_store_makes_a_report_that_says_how_to_begin(tmp_path: Path) -> None:
     files = outputs.own(tmp_path / "results", tmp_path / "outputs", CONF)
     assert "make sweep" in files[tmp_path / "outputs" / "report" / "summary.md"]

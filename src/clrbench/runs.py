@@ -135,7 +135,7 @@ def read_runs(results: Path, sources: Sequence[str] = SOURCES) -> tuple[list[Run
         for folder in sorted((results / source).glob("[!.]*/")):
             for record in records(folder):
                 try:
-                    runs += run_of(record, source)
+                    runs += [whole(run) for run in run_of(record, source)]
                 except ClrbenchError as error:
                     faults.append(str(error))
     return runs, faults
@@ -148,6 +148,16 @@ def run_of(record: Record, source: str) -> list[Run]:
         return []
     config = record.config()
     return [Run(source, record, result, config)] if isinstance(config.get("identity"), Mapping) else []
+
+
+def whole(run: Run) -> Run:
+    """The run, where its evaluations are whole. Raises ClrbenchError where a finished one lacks the value of any."""
+    if run.is_finished and not (run.evaluations and all(run.evaluated in row.metrics for row in run.evaluations)):
+        raise ClrbenchError(
+            f"{run.record.folder / 'evals.csv'}: lacks {run.evaluated}: bring the file back, or move its folder elsewhere and "
+            "run its command again"
+        )
+    return run
 
 
 def leaves(node: Any, key: str = "") -> dict[str, Any]:

@@ -18,6 +18,7 @@ from clrbench.analysis.today import today
 from clrbench.analysis.verdicts import Verdict
 from clrbench.runs import SOURCES, Run
 from clrbench.stats import interval
+from clrbench.store import DIVERGED
 
 # The experiment that says why.
 CONTROLS = "controls"
@@ -236,9 +237,12 @@ def _basis(found: Compared) -> list[str]:
     order = "in one order, as in the paper" if found.treatment.runs[0].values[ORDER] == "fixed" else "shuffled anew each epoch"
     rate = found.control.runs[0].policy.get("base_lr")
     tuned = f", and the paper's fixed rate ({rate:g}), which nobody tuned anew" if found.control.is_fixed and rate else ""
+    lost = {arm.name: arm.count(DIVERGED) for arm in (found.treatment, found.control)}
+    diverged = " and ".join(f"{count} of {name}" for name, count in lost.items() if count)
     return [
         f"One net ({model}), one data set ({data}), {len(found.seeds)} seeds a policy, images {order}{tuned}. "
         "Brackets hold 95% intervals over seeds.",
+        *([f"Runs that diverged are in none of these numbers: {diverged}."] if diverged else []),
         "Your problem may differ: `python train.py -m experiment=compare data=NAME model=NAME bounds=range_test` compares the "
         "policies on it.",
     ]

@@ -114,10 +114,15 @@ def compared(arms: Sequence[Arm], verdicts: Sequence[Verdict]) -> Compared | Non
         for control in rivals
         if _is(treatment, verdict.claim.treatment) and _is(control, verdict.claim.control)
         # The verdict on these very runs.
-        if verdict.case.treatment == treatment.accuracies and verdict.case.control == control.accuracies
+        if _ended(verdict.case.treatment) == treatment.accuracies and _ended(verdict.case.control) == control.accuracies
     ]
     able = [compared for compared in found if compared.seeds]
     return max(able, key=lambda one: (len(one.seeds), _order(one.treatment) == "fixed", _schema(one.treatment)), default=None)
+
+
+def _ended(values: Mapping[int, float]) -> dict[int, float]:
+    """Those of runs that did not diverge."""
+    return {seed: value for seed, value in values.items() if math.isfinite(value)}
 
 
 def _of_arms(arms: Sequence[Arm], numbers: Mapping[tuple[str, str], float]) -> dict[str, float]:

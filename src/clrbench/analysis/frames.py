@@ -8,8 +8,9 @@ import polars as pl
 
 from clrbench import stats
 from clrbench.analysis.arms import Arm
-from clrbench.analysis.pairs import best_of, paired, standing
+from clrbench.analysis.pairs import best_of, gains_with_diverged, paired, standing
 from clrbench.runs import Run
+from clrbench.store import DIVERGED
 
 
 def runs_frame(runs: Sequence[Run]) -> pl.DataFrame:
@@ -38,7 +39,8 @@ def differences_frame(arms: Sequence[Arm]) -> pl.DataFrame:
     """A row an arm beside the best fixed rate among `arms`, or where there is none, beside the first.
 
     Columns: arm, against; seeds, how many both have; difference, the mean of arm minus rival, seed by seed; low and high, its
-    95% interval by Student's t, null for one seed; verdict, see `pairs.standing`. Arms without a common seed have no row.
+    95% interval by Student's t, null for one seed; diverged, how many runs of the arm did; verdict, see `pairs.standing`, for
+    which a run that diverged is worse than any that did not. Arms without a common seed have no row.
     """
     rival = best_of([arm for arm in arms if arm.is_fixed]) or arms[0]
     beside = [(arm, paired(arm.accuracies, rival.accuracies)) for arm in arms if arm is not rival]
@@ -47,14 +49,16 @@ def differences_frame(arms: Sequence[Arm]) -> pl.DataFrame:
 
 def _beside(arm: Arm, rival: Arm, differences: Sequence[float]) -> dict[str, Any]:
     low, high = stats.interval(differences) or (None, None)
-    verdict = standing([arm.measure.sign * value for value in differences], arm.measure.margin)
+    verdict = standing(gains_with_diverged(arm, rival), arm.measure.margin)
     about = {"arm": arm.label, "against": rival.label, "seeds": len(differences)}
-    return {**about, "difference": fmean(differences), "low": low, "high": high, "verdict": verdict}
+    found = {"difference": fmean(differences), "low": low, "high": high, "diverged": arm.count(DIVERGED)}
+    return {**about, **found, "verdict": verdict}
 
 
 _DIFFERENCES = {
     **dict.fromkeys(("arm", "against"), pl.String),
     "seeds": pl.Int64,
     **dict.fromkeys(("difference", "low", "high"), pl.Float64),
+    "diverged": pl.Int64,
     "verdict": pl.String,
 }

@@ -1,5 +1,6 @@
 """What an arm gains over another by paired differences over seeds, and which arms a comparison holds against each other."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -8,6 +9,7 @@ from clrbench import stats
 from clrbench.analysis.arms import Arm
 from clrbench.analysis.relations import ALPHA
 from clrbench.measure import PERCENT, Measure
+from clrbench.store import DIVERGED
 
 # A comparison with fewer fixed rates is one with a rate that nobody tuned.
 RATES = 3
@@ -32,7 +34,13 @@ class Lead:
         best = f", the best of {self.of_fixed} fixed rates" if self.of_fixed > 1 else ""
         budgets = self.arm.iterations, self.other.iterations
         budgets_in_words = "" if budgets[0] == budgets[1] else f" ({budgets[0]:,} against {budgets[1]:,} iterations)"
-        return f"{self.arm.label} {stands} {self.other.label}{best}{budgets_in_words}: {in_words(self.differences, measure)}"
+        lost = [
+            f"; {count} of {len(arm.runs)} runs of {arm.label} diverged"
+            for arm in (self.arm, self.other)
+            if (count := arm.count(DIVERGED))
+        ]
+        found = f"{in_words(self.differences, measure)}{''.join(lost)}"
+        return f"{self.arm.label} {stands} {self.other.label}{best}{budgets_in_words}: {found}"
 
 
 def leads(arms: Sequence[Arm]) -> list[str]:
@@ -92,6 +100,18 @@ def best_of(arms: Sequence[Arm]) -> Arm | None:
 def paired(treatment: Mapping[int, float], control: Mapping[int, float]) -> list[float]:
     """The differences over the seeds that both have."""
     return [value - control[seed] for seed, value in treatment.items() if seed in control]
+
+
+def gains_with_diverged(arm: Arm, other: Arm) -> list[float]:
+    """How much better the arm is, seed by seed; infinite where one of the two diverged, without seeds where both did."""
+    mine, theirs = (_worths(one) for one in (arm, other))
+    pairs = [(mine[seed], theirs[seed]) for seed in mine if seed in theirs]
+    return [one - another for one, another in pairs if math.isfinite(one) or math.isfinite(another)]
+
+
+def _worths(arm: Arm) -> dict[int, float]:
+    ended = {seed: arm.measure.sign * value for seed, value in arm.accuracies.items()}
+    return {run.result.seed: -math.inf for run in arm.runs if run.result.status == DIVERGED} | ended
 
 
 def points(differences: Sequence[float]) -> str:

@@ -46,22 +46,27 @@ def gains(worths: Array, reference: int) -> list[list[TaskGain | None]]:
     p_values = [min(1.0, 2 * min(p_above(differences[cell]), p_below(differences[cell]))) for cell in cells]
     found: list[list[TaskGain | None]] = [[None] * entries for _ in range(tasks)]
     for cell, p_value in zip(cells, holm(p_values), strict=True):
-        found[cell[0]][cell[1]] = _gain(differences[cell], p_value)
+        ended = np.isfinite(worths[cell]).all() and np.isfinite(worths[cell[0], reference]).all()
+        found[cell[0]][cell[1]] = _gain(differences[cell], p_value) if ended else _lost(differences[cell])
     return found
 
 
 def _differences(entry: Array, reference: Array) -> list[float]:
-    """Paired; where both diverged there is none between them."""
+    """Paired; 0 where both diverged."""
     with np.errstate(invalid="ignore"):
         made = entry - reference
     return [0.0 if np.isnan(one) else float(one) for one in made]
 
 
+def _lost(differences: Sequence[float]) -> TaskGain:
+    """Where runs diverged: whoever lost more of them is worse, and there is no amount."""
+    lost = sum(one == -np.inf for one in differences) - sum(one == np.inf for one in differences)
+    return TaskGain(np.nan, np.nan, np.nan, WORSE if lost > 0 else BETTER if lost < 0 else OPEN)
+
+
 def _gain(differences: Sequence[float], p_value: float) -> TaskGain:
-    bounds = interval(differences)
-    if bounds is None:
-        lost = sum(one == -np.inf for one in differences) - sum(one == np.inf for one in differences)
-        return TaskGain(np.nan, np.nan, np.nan, WORSE if lost > 0 else BETTER if lost < 0 else OPEN)
+    if (bounds := interval(differences)) is None:  # of a single seed
+        return TaskGain(np.nan, np.nan, np.nan, OPEN)
     mean, (low, high) = float(np.mean(differences)), bounds
     if low >= -1 and high <= 1:
         return TaskGain(mean, low, high, EQUAL)

@@ -106,7 +106,7 @@ def _family_size(verdict: Verdict, verdicts: Iterable[Verdict]) -> int:
 
 def _why(verdict: Verdict, family: int) -> str:
     """Why a verdict is what it is, in one sentence."""
-    if verdict.verdict == NOT_RUN:
+    if verdict.verdict == NOT_RUN or not (verdict.case.values or verdict.case.ramps):
         return verdict.reason
     if verdict.has_too_few_seeds:
         seeds = len(verdict.case.values)
