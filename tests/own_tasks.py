@@ -86,6 +86,24 @@ class Streamed(Lines):
         return DataLoader(Items(self.train), batch_size=10)
 
 
+class Several(Lines):
+    def train_dataloader(self) -> Any:
+        return {"one": super().train_dataloader(), "other": super().train_dataloader()}
+
+
+class Gappy(Lines):
+    """Has values that are missing."""
+
+    def setup(self, stage: str) -> None:
+        super().setup(stage)
+        x, y = self.train[:]
+        x[:, 0] = float("nan")
+        self.train = TensorDataset(x, y)  # type: ignore[assignment]
+
+    def train_dataloader(self) -> Any:
+        return DataLoader(self.train, batch_size=10)
+
+
 class Shared(Lines):
     """Gives half of its batches where it is trained on, as data that share themselves between devices do."""
 
@@ -136,6 +154,49 @@ class Blind(Regression):
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         self.log("val_size", float(len(batch[0])))
+
+
+class Stopping(Regression):
+    """Stops itself, as early stopping does."""
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        if self.global_step == 9:
+            self.trainer.should_stop = True
+
+
+class Seldom(Regression):
+    """Steps every second batch, as one that gathers gradients itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+
+    def training_step(self, batch: Any, batch_idx: int) -> Any:
+        loss = super().training_step(batch, batch_idx)
+        self.manual_backward(loss)
+        if batch_idx % 2:
+            self.optimizers().step()  # type: ignore[union-attr]
+        return loss
+
+
+class Unmeasurable(Regression):
+    """Whose test metric is no number."""
+
+    def test_step(self, batch: Any, batch_idx: int) -> None:
+        self.log("test_mse", float("nan"))
+
+
+class Listing(Regression):
+    """Takes a list and nothing like one; logs one thing more from the second epoch on."""
+
+    def __init__(self, widths: Any) -> None:
+        assert type(widths) is list
+        super().__init__(*widths)
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        super().validation_step(batch, batch_idx)
+        if self.current_epoch:
+            self.log("late", 1.0)
 
 
 class Gan(pl.LightningModule):

@@ -93,6 +93,14 @@ def test_what_a_group_added_later_gets_is_told(own, words):
         optimizer.step()
 
 
+def test_a_group_added_where_the_rate_is_0_has_no_share_and_is_told():
+    optimizer = sgd()
+    driven(optimizer, triangular2(base_lr=0, max_lr=0.1))
+    optimizer.add_param_group({"params": [parameter()], "lr": 0.01})
+    with pytest.warns(UserWarning, match="group 1, added while the policy's rate is 0, gets all of the policy's rate"):
+        optimizer.step()
+
+
 def test_lists_give_each_group_bounds_of_its_own_as_torchs_cyclic_lr_does():
     ours, theirs = sgd(1e-4, 1e-3), sgd(1e-4, 1e-3)
     driven(ours, CyclicLR("triangular", base_lr=[1e-4, 1e-3], max_lr=[1e-3, 1e-2], step_size=3, step_size_down=2))

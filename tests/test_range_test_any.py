@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -225,6 +226,41 @@ def test_generators_are_gone_through_again_and_empty_loaders_are_refused() -> No
         test.run(Net(), [], loaders()[1])
     with pytest.raises(ValueError, match="it ends after one epoch"):
         test.run(Net(), Once(), loaders()[1])
+
+
+def test_any_batches_validate_a_metric_and_none_are_refused() -> None:
+    test = LRRangeTest(**QUICK, high=0.1)  # type: ignore[arg-type]
+    for validation in (list(loaders()[1]), iter(list(loaders()[1]))):
+        assert len(test.run(Net(), loaders()[0], validation, monitor="val_loss").curves[0].rates) == 10
+    with pytest.raises(ValueError, match="there is no val_loader: validation_step"):
+        test.run(Net(), loaders()[0], monitor="val_loss")
+
+
+class Often(Manual):
+    """Steps twice a batch, as a critic does."""
+
+    def training_step(self, batch: Any, batch_idx: int = 0) -> Any:
+        for _ in range(2):
+            super().training_step(batch, 1)
+
+
+def test_more_steps_than_batches_are_refused() -> None:
+    with pytest.raises(ValueError, match="2 optimizer steps in 1 batches: a range test reads one a batch at most"):
+        LRRangeTest(**QUICK, high=0.1).run(Often(), *loaders())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"trainer": {"max_epochs": 2}}, "'max_epochs': ...} is what a range test sets itself"),
+        ({"trainer": {"callbacks": []}}, "'callbacks': ...} is what a range test sets itself"),
+        ({"seeds": 3}, "seeds=3 is no list"),
+        ({"iterations": 200.0}, "iterations=200.0 is no length"),
+    ],
+)
+def test_settings_that_a_ramp_cannot_have_are_refused(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(words)):
+        LRRangeTest(**settings)
 
 
 def test_several_processes_are_refused() -> None:

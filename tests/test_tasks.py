@@ -1,6 +1,7 @@
 """A module, data and a metric of one's own: pairing, records, resuming, identity, and mistakes."""
 
 import json
+import math
 import os
 import re
 import signal
@@ -28,9 +29,9 @@ from clrbench.runs import read_runs
 from clrbench.store import records
 from clrbench.sweep.planner import Planner
 from clrbench.sweep.ramps import carry_out, look_up
-from clrbench.tasks.deal import equal, pair
+from clrbench.tasks.deal import deals_again, equal, pair
 from clrbench.tasks.own_recorder import OwnRecorder
-from clrbench.tasks.own_spec import resolve_own
+from clrbench.tasks.own_spec import resolve_own, set_up
 from clrbench.tracking.trackio import Line, ShownRun, _read
 from clrbench.tracking.wandb import summary
 from clrbench.tracking.wandb_panels import curves_of, outcomes_of
@@ -276,6 +277,9 @@ def test_data_that_cannot_be_dealt_again_are_told_and_recorded(make_config: Make
         ([*METRIC, "task.module._target_=own_tasks.Absent"], "task.module._target_=own_tasks.Absent"),
         ([*METRIC, "data=cifar10"], "data=cifar10 is not read by task=lightning"),
         ([*METRIC, "+task.trainer.max_epochs=3"], "task.trainer.max_epochs is what the suite sets itself: say iterations"),
+        ([*METRIC, "+task.trainer.limit_val_batches=0"], "task.trainer.limit_val_batches=0 is impossible"),
+        ([*METRIC, "+task.trainer.accumulate_grad_batches=0"], "task.trainer.accumulate_grad_batches=0 is impossible"),
+        ([*METRIC, "task.data._target_=own_tasks.Several"], "train_dataloader gives a dict of loaders"),
         ([*METRIC, *TWO, "trainer.devices=8"], "train_dataloader gives 7 batches, fewer than there are devices"),
     ],
 )
@@ -328,6 +332,36 @@ def test_a_monitor_that_is_never_logged_fails_before_an_epoch_is_trained(make_co
     assert result.status == "failed"
     assert "task.monitor=val_mse is never logged by validation_step: it logs val_size" in str(result.reason)
     assert not seen
+
+
+@pytest.mark.parametrize(
+    ("module", "status", "reason"),
+    [
+        ("Stopping", "failed", "training ended after 9 of 21 iterations: the module, or a callback of it, stopped it"),
+        ("Seldom", "failed", "task.module makes 3 optimizer steps in 7 batches, where the run counts 7 iterations"),
+        ("Unmeasurable", "diverged", "test_mse is nan at the end"),
+    ],
+)
+def test_a_run_that_is_not_what_its_record_would_say_does_not_count_as_finished(
+    make_config: Make, module: str, status: str, reason: str
+) -> None:
+    result, _ = train(make_config(*OWN, *METRIC, *RATES, f"task.module._target_=own_tasks.{module}"), Console(silent=True))
+    assert result.status == status
+    assert reason in str(result.reason)
+    assert result.value is None
+
+
+def test_lists_are_lists_and_what_is_logged_late_has_a_column(make_config: Make) -> None:
+    choices = ("task.module._target_=own_tasks.Listing", "+task.module.widths=[8]")
+    _, record = trained(make_config(*OWN, *METRIC, *RATES, *choices))
+    late = [row.metrics["late"] for row in record.evaluations()]
+    assert math.isnan(late[0])
+    assert late[1:] == [1.0] * 3
+
+
+def test_data_with_missing_values_are_dealt_again(make_config: Make) -> None:
+    datamodule = set_up(make_config(*OWN, *METRIC, *RATES, "task.data._target_=own_tasks.Gappy"))
+    assert deals_again(datamodule)
 
 
 def test_the_name_stands_for_names_settings_and_version_and_not_for_the_text(make_config: Make) -> None:

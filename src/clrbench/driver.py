@@ -164,8 +164,16 @@ class Driver:
     def _added_share(self, place: int, group: dict[str, Any], rate: float, default: Any) -> float:
         """The share that the rate of an added group has of the policy's now; one that names no rate gets the policy's."""
         own = float(group["lr"])
-        share = own / rate if rate > 0 else 1.0
-        if "lr_mult" in group or own == default or math.isclose(share, 1, rel_tol=1e-6):
+        if "lr_mult" in group or own == default:
+            return 1.0
+        if not rate > 0:
+            self._tell(
+                f"CyclicLR: group {place}, added while the policy's rate is 0, gets all of the policy's rate: give it an "
+                "lr_mult for a share of it"
+            )
+            return 1.0
+        share = own / rate
+        if math.isclose(share, 1, rel_tol=1e-6):
             return 1.0
         above = " (its own is above that)" if share > 1 else ""
         share = min(share, 1.0)

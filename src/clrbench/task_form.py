@@ -25,6 +25,8 @@ _GIVEN = {
     **dict.fromkeys(("limit_train_batches", "reload_dataloaders_every_n_epochs", "barebones"), ""),
     **dict.fromkeys(("enable_checkpointing", "enable_progress_bar", "enable_model_summary", "num_sanity_val_steps"), ""),
 }
+# Settings of it without which nothing is trained, or nothing compared.
+_POSITIVE = ("accumulate_grad_batches", "limit_val_batches")
 
 
 def with_own_names(composed: DictConfig) -> DictConfig:
@@ -80,6 +82,8 @@ def check_own(config: Any) -> None:
         if key in _GIVEN:
             instead = f": say {_GIVEN[key]}" if _GIVEN[key] else ": leave it out"
             raise ConfigError(f"task.trainer.{key} is what the suite sets itself{instead}")
+        if key in _POSITIVE and not task.trainer[key] > 0:
+            raise ConfigError(f"task.trainer.{key}={task.trainer[key]} is impossible: it must be above 0")
     if config.averages:
         raise ConfigError("averages goes with images: with task=lightning average the weights within your module")
     if config.trainer.compile:

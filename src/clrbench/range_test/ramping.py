@@ -122,6 +122,10 @@ class Ramp(Callback):
         self._batches += 1
         self._in_epoch += 1
         count = self.count_made = self.count
+        if count > self._batches:
+            raise ValueError(
+                f"the module makes {count} optimizer steps in {self._batches} batches: a range test reads one a batch at most"
+            )
         rate = float(self._schedule(max(0, count - 1)))
         loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
         if loss is not None:

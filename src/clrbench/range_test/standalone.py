@@ -24,6 +24,11 @@ from clrbench.settings import EPOCHS
 _OWN_STEPS, _PAPERS_STEPS = 200, 1000
 # By the paper's rules, ranges and lengths of one problem gave max_lr from 0.0021 to 0.036 (docs/range_test.md).
 _OTHER_RANGES = 3.0
+# What it sets itself of Lightning's Trainer.
+_SET_HERE = (
+    *("callbacks", "max_steps", "max_epochs", "max_time", "min_steps", "min_epochs", "limit_train_batches", "fast_dev_run"),
+    *("overfit_batches", "val_check_interval", "check_val_every_n_epoch"),
+)
 # With more classes than this a share of 1 percent would be no fraction, but what guessing gives.
 _CLASSES = 100
 
@@ -81,6 +86,8 @@ class LRRangeTest:
         if self.rule not in (None, RULE, *RULES):
             raise ValueError(f"rule={self.rule} is unknown: choose one of {', '.join((RULE, *RULES))}")
         steps = self.iterations or self._default_steps
+        if not isinstance(steps, (int, str)):
+            raise ValueError(f"iterations={steps} is no length: write optimizer steps (200) or epochs ('2 epochs')")
         if isinstance(steps, str):
             if not EPOCHS.fullmatch(steps.strip()):
                 raise ValueError(f"iterations={steps} is no length: write optimizer steps (200) or epochs ('2 epochs')")
@@ -89,6 +96,10 @@ class LRRangeTest:
         devices = self.trainer.get("devices", 1)
         if devices != 1 and not (isinstance(devices, (list, tuple)) and len(devices) == 1):
             raise ValueError(f"devices={devices}: a range test trains on one device; give 1, or [1] for another than the first")
+        if given := [key for key in self.trainer if key in _SET_HERE]:
+            raise ValueError(f"trainer={{{given[0]!r}: ...}} is what a range test sets itself: leave it out")
+        if isinstance(self.seeds, int):
+            raise ValueError(f"seeds={self.seeds} is no list: write seeds=({self.seeds},), or further seeds for further ramps")
         if not self.seeds:
             raise ValueError("seeds=() is empty: name at least one, as in seeds=(1, 2, 3)")
         self._schedule(self.low, self.high or 1.0, 1000, self.ramp)
@@ -114,7 +125,9 @@ class LRRangeTest:
         (n, classes) for batches (inputs, labels). A module that cannot be copied is trained itself and put back.
         Raises ValueError where a score cannot be had.
         """
-        climbing = _Climbing(self, module, *self._loaders(train_loader, val_loader), _score(evaluate, monitor, mode))
+        climbing = _Climbing(
+            self, module, *self._loaders(train_loader, val_loader, monitor is not None), _score(evaluate, monitor, mode)
+        )
         if self.high is not None:
             curves = [climbing.ramp(self.low, self.high, self.ramp, seed) for seed in self.seeds]
             return climbing.found(self._judged(curves, climbing), curves)
@@ -154,7 +167,7 @@ class LRRangeTest:
         bounds = replace(bounds, reasons=(*bounds.reasons, *said))
         return _of_any_range(bounds) if is_given else bounds
 
-    def _loaders(self, train: Any, validation: Any) -> tuple[Any, Any]:
+    def _loaders(self, train: Any, validation: Any, is_logged: bool) -> tuple[Any, Any]:
         """Batches that can be gone through again and again."""
         if hasattr(train, "train_dataloader"):
             return train, None
@@ -167,6 +180,10 @@ class LRRangeTest:
             train = DataLoader(train, batch_size=None, shuffle=False)  # type: ignore[arg-type]
         if iter_is_itself(validation):
             validation = list(validation)
+        if is_logged and validation is None:
+            raise ValueError("there is no val_loader: validation_step, which logs monitor, needs one")
+        if is_logged and isinstance(validation, list):
+            validation = DataLoader(validation, batch_size=None, shuffle=False)  # type: ignore[arg-type]
         return train, validation
 
     def length(self, loader: Any) -> int:

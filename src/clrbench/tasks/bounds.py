@@ -83,7 +83,7 @@ def _found(spec: OwnSpec, say: Say) -> tuple[Found, float]:
         raise ConfigError(f"range_test.rule={test.rule} reads the accuracies of images: leave it out with task=lightning")
     steps = max(_LEAST_STEPS, round(test.epochs * spec.iterations_per_epoch))
     seed_all(test.seeds[0], "weights")
-    module = hydra.utils.instantiate(config.task.module)
+    module = hydra.utils.instantiate(config.task.module, _convert_="all")
     ranging = LRRangeTest(
         high=None if test.finds_range else test.high,
         low=test.low,
@@ -100,7 +100,7 @@ def _found(spec: OwnSpec, say: Say) -> tuple[Found, float]:
         },
     )
     with isolate_rng():
-        data = hydra.utils.instantiate(config.task.data)
+        data = hydra.utils.instantiate(config.task.data, _convert_="all")
         found = ranging.run(module, data, monitor=config.task.monitor, mode=str(config.task.mode))
     reasons = tuple(reason.replace("`seeds`", _SEEDS).replace("`iterations`", _LENGTH) for reason in found.bounds.reasons)
     return replace(found, bounds=replace(found.bounds, reasons=reasons)), time.monotonic() - started

@@ -1,5 +1,6 @@
 """How a user's own LightningModule is trained: by Lightning's Trainer, as it is, with the suite's rates."""
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import hydra
 import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.utilities.seed import isolate_rng
+from torch.nn.parameter import is_lazy
 
 from clrbench.callback import CyclicLR
 from clrbench.config import PRECISIONS
@@ -31,7 +33,7 @@ class LightningTask:
         """The untrained module; the seed alone decides its weights, whatever the policy. Raises ConfigError."""
         seed_all(self._spec.config.seed, "weights")
         with blaming("task.module"):
-            return hydra.utils.instantiate(self._spec.config.task.module)
+            return hydra.utils.instantiate(self._spec.config.task.module, _convert_="all")
 
     def saved_iteration(self, checkpoint: Path) -> int:
         """Where the checkpoint was saved. Its file is the run's own, and may hold whatever a module saves."""
@@ -40,7 +42,7 @@ class LightningTask:
     def plan(self, module: torch.nn.Module) -> Sequence[tuple[str, str]]:
         """What is trained, a line a choice."""
         spec, task = self._spec, self._spec.config.task
-        parameters = sum(parameter.numel() for parameter in module.parameters())
+        parameters = sum(one.numel() for one in module.parameters() if not is_lazy(one))
         direction = {"min": "less", "max": "more"}[str(task.mode)]
         again = [] if spec.deals_again else [("resumes", "not bit for bit: the data are other ones each time they are dealt")]
         processes = self._share.processes
@@ -61,7 +63,7 @@ class LightningTask:
         """Train, from `checkpoint` on where there is one, and test where the module and the data can."""
         spec, task = self._spec, self._spec.config.task
         datamodule: Any = None
-        made, seed = hydra.utils.instantiate(task.data), spec.config.seed
+        made, seed = hydra.utils.instantiate(task.data, _convert_="all"), spec.config.seed
         datamodule = pair(made, seed, lambda: int(datamodule.trainer.current_epoch), self._share)
         callbacks = [SchedulersLeftOut(self._say), CyclicLR(spec.schedule), recorder, *others]
         trainer = self._trainer(module, callbacks)
@@ -74,6 +76,8 @@ class LightningTask:
             with isolate_rng():
                 found = trainer.test(module, datamodule=datamodule, verbose=False)
             self._tested = {name: float(value) for part in found for name, value in part.items()}
+            if (tested := self._name_of_test()) and not math.isfinite(self._tested[tested]):
+                recorder.diverged = f"{tested} is {self._tested[tested]} at the end"
 
     def _trainer(self, module: Any, callbacks: list[Any]) -> Any:
         spec, settings = self._spec, self._spec.config.trainer
@@ -96,12 +100,16 @@ class LightningTask:
             **spec.config.task.trainer,
         )
 
+    def _name_of_test(self) -> str | None:
+        """What the test loop calls the monitor, if it logs that."""
+        name = str(self._spec.config.task.monitor)
+        names = [name, *(name.replace(old, "test") for old in ("validation", "valid", "val"))]
+        return next((one for one in names if one in self._tested), None)
+
     def outcome(self, recorder: OwnRecorder, is_finished: bool) -> dict[str, Any]:
         """Metric, mode, unit and value of the result; the value is that of the test loop where there is one."""
         task = self._spec.config.task
-        name = str(task.monitor)
-        names = [name, *(name.replace(old, "test") for old in ("validation", "valid", "val"))]
-        tested = next((one for one in names if one in self._tested), None)
+        name, tested = str(task.monitor), self._name_of_test()
         if self._tested and tested is None:
             logged = ", ".join(sorted(self._tested))
             self._say(f"test_step logs {logged} and nothing like {name}: the result is the last {name} of validation")

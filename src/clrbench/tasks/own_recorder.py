@@ -4,12 +4,14 @@ import contextlib
 import math
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from pytorch_lightning.utilities.seed import isolate_rng
 
+from clrbench.callback import CyclicLR
 from clrbench.errors import ConfigError
 from clrbench.packages import Callback, save_checkpoint
 from clrbench.store import Evaluation
@@ -85,6 +87,7 @@ class OwnRecorder(Callback):
         self._aside.close()
         metrics = trainer.strategy.broadcast(self._logged(trainer))  # buffers, as statistics of batches, differ by process
         if not trainer.sanity_checking and self.diverged is None:
+            self._check_steps(trainer)
             self._record(trainer, metrics)
         self._since = time.perf_counter()
 
@@ -96,6 +99,17 @@ class OwnRecorder(Callback):
             names = ", ".join(sorted(logged)) or "nothing"
             raise ConfigError(f"task.monitor={monitor} is never logged by validation_step: it logs {names}")
         return {name: float(value) for name, value in logged.items()}
+
+    def _check_steps(self, trainer: Any) -> None:
+        """Raise ConfigError where the optimizers have stepped more often, or less often, than iterations are counted."""
+        steps = max(next(one for one in trainer.callbacks if isinstance(one, CyclicLR)).state_dict()["iterations"], default=0)
+        skips = self._spec.config.trainer.precision == "float16"  # torch's scaler leaves out a step that overflows
+        if steps > self.iteration or (steps < self.iteration and not skips):
+            raise ConfigError(
+                f"task.module makes {steps:,} optimizer steps in {self._batches:,} batches, where the run counts "
+                f"{self.iteration:,} iterations, so its rates would not be those of the record: step once a batch, or gather "
+                "batches with +task.trainer.accumulate_grad_batches"
+            )
 
     def _record(self, trainer: Any, metrics: Mapping[str, float]) -> None:
         self._share_loss(trainer)
@@ -109,8 +123,9 @@ class OwnRecorder(Callback):
         if self.diverged:
             trainer.should_stop = True
             return
-        first = self.rows[0].metrics if self.rows else metrics  # the columns of the record
-        kept = {name: metrics.get(name, math.nan) for name in first}
+        names = dict.fromkeys([*(self.rows[0].metrics if self.rows else ()), *metrics])  # the columns of the record
+        self.rows = [replace(row, metrics={name: row.metrics.get(name, math.nan) for name in names}) for row in self.rows]
+        kept = {name: metrics.get(name, math.nan) for name in names}
         epoch = iteration / self._spec.iterations_per_epoch
         rate = float(self._spec.schedule(iteration - 1))
         self.rows.append(Evaluation(iteration, epoch, rate, train_loss, kept, round(self._seconds, 3)))

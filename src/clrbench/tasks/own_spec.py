@@ -116,7 +116,7 @@ def accumulated(config: Config) -> int:
 
 def set_up(config: Config) -> Any:
     """The datamodule, ready for the first epoch."""
-    datamodule = pair(hydra.utils.instantiate(config.task.data), config.seed, lambda: 0)
+    datamodule = pair(hydra.utils.instantiate(config.task.data, _convert_="all"), config.seed, lambda: 0)
     datamodule.prepare_data()
     datamodule.setup("fit")
     return datamodule
@@ -127,6 +127,7 @@ def _batches(config: Config) -> int:
     with blaming("task.data"):
         datamodule = set_up(config)
         loader, evaluated = datamodule.train_dataloader(), datamodule.val_dataloader()
+        _refuse_several(loader, evaluated)
         loaders = evaluated if isinstance(evaluated, list) else [evaluated]
         batches, lengths = _length(loader), [_length(one) for one in loaders]
     if 0 in lengths or not lengths:
@@ -138,6 +139,21 @@ def _batches(config: Config) -> int:
     if not batches:
         raise ConfigError("task.data: train_dataloader gives no batch: it has fewer items than a batch")
     return batches
+
+
+def _refuse_several(training: Any, validation: Any) -> None:
+    """Raise ConfigError for loaders that Lightning combines: their batches cannot be dealt by seed and epoch."""
+    kinds: dict[str, tuple[Any, Any]] = {
+        "train_dataloader": (training, (dict, list, tuple)),
+        "val_dataloader": (validation, dict),
+    }
+    for name, (dealt, several) in kinds.items():
+        loader = getattr(dealt, "_loader", dealt)
+        if isinstance(loader, several):
+            raise ConfigError(
+                f"task.data: {name} gives a {type(loader).__name__} of loaders, whose batches cannot be dealt by seed and "
+                "epoch: give one loader, of batches that hold what each of them gives"
+            )
 
 
 def _length(loader: Any) -> int | None:

@@ -31,7 +31,7 @@ def build_net(spec: RunSpec) -> nn.Module:
     target = spec.config.model.net["_target_"]
     with naming("model.net"):
         _refuse_lightning_module(hydra.utils.get_object(target), target)  # before it complains about its arguments
-        net = hydra.utils.instantiate(spec.config.model.net, spec.data.images.shape, spec.data.images.classes)
+        net = hydra.utils.instantiate(spec.config.model.net, spec.data.images.shape, spec.data.images.classes, _convert_="all")
     if not isinstance(net, nn.Module):
         raise ConfigError(f"model.net._target_={target} makes no network (torch.nn.Module)")
     _refuse_lightning_module(type(net), target)

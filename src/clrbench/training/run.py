@@ -183,6 +183,12 @@ def _fit(run: RunFolders, lock: RunLock, task: Task, module: Any, start: int, mi
     on_evaluation(recorder.rows, flush=True)
     if recorder.diverged:
         return _result(run, task, recorder, store.DIVERGED, recorder.diverged)
+    if recorder.iteration != run.spec.iterations:
+        reason = (
+            f"training ended after {recorder.iteration:,} of {run.spec.iterations:,} iterations: the module, or a callback of "
+            "it, stopped it, and runs are compared at equal budgets"
+        )
+        return _result(run, task, recorder, store.FAILED, reason)
     with replacing(run.weights) as partial_file:
         torch.save(module.state_dict(), partial_file)
     return _result(run, task, recorder, store.FINISHED)
