@@ -121,6 +121,21 @@ def test_a_mistake_is_told_in_one_line_before_anything_is_trained(arguments: Any
     assert not own_tasks.SEEN
 
 
+@pytest.mark.parametrize(
+    ("settings", "error"),
+    [
+        ({"seeds": ()}, r"seeds=\(\): give a list with one at least"),
+        ({"seeds": (1, 1)}, r"seeds=\(1, 1\): .* each once"),
+        ({"policies": []}, r"policies=\[\]: give a list"),
+        ({"policies": "fixed"}, "policies='fixed': give a list"),
+        ({"bounds": (0.01, 0.5, 9.0)}, "bounds=.*: give base_lr and max_lr"),
+    ],
+)
+def test_lists_that_name_nothing_or_something_twice_are_refused(settings: dict[str, Any], error: str) -> None:
+    with pytest.raises(ClrbenchError, match=error):
+        compare(**settings)
+
+
 def test_a_class_within_a_function_is_refused() -> None:
     class Inner(pl.LightningDataModule):
         pass

@@ -157,6 +157,16 @@ def wavering(means: dict[Family, float], deviation: float) -> Callable[[Family, 
     return lambda family, seed: means[family] + random.normal(0, deviation)
 
 
+def test_where_every_finalist_loses_runs_those_that_lose_fewest_stay() -> None:
+    def worth(family: Family, seed: int) -> float:
+        lost = {FIXED_RATE: (11,), CYCLES: (12, 13)}[family]
+        return -math.inf if seed in lost else 90.0
+
+    made = final([FIXED_RATE, CYCLES], worth, 5)
+    assert [one.family for one in made.left] == [FIXED_RATE]
+    assert [one.family for one in made.diverged] == [CYCLES]
+
+
 def test_a_large_gain_ends_the_final_at_the_first_look() -> None:
     made = final([FIXED_RATE, CYCLES], wavering({FIXED_RATE: 90.0, CYCLES: 94.0}, 0.2), 5)
     assert made.is_over
@@ -276,6 +286,18 @@ def test_cycles_that_are_better_are_chosen_with_their_gain_over_the_best_fixed_r
     assert conclusion.over_fixed is not None
     assert 0 < conclusion.over_fixed.low < conclusion.over_fixed.mean < conclusion.over_fixed.high
     assert conclusion.regret_beside_finalists == 0
+
+
+def test_a_chosen_peak_that_is_the_outermost_tried_is_told() -> None:
+    conclusions = [answered(2.0, seed) for seed in range(30)]
+    states = [played_in(world(2.0), FAMILIES, RULES, np.random.default_rng(seed))[0] for seed in range(30)]
+    outermost = 0
+    for state, conclusion in zip(states, conclusions, strict=True):
+        rungs = [one.rung for one in state.screened if one.family == conclusion.chosen.family]
+        if conclusion.chosen.rung in (min(rungs), max(rungs)):
+            outermost += 1
+            assert conclusion.chosen.family in conclusion.edges
+    assert outermost
 
 
 def test_without_a_difference_that_matters_the_answer_is_the_simplest() -> None:

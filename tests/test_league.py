@@ -163,6 +163,33 @@ def test_rows_outlive_the_records(tmp_path: Path) -> None:
         read_rows(tmp_path)
 
 
+def test_a_part_of_a_league_leaves_the_rows_of_the_rest(tmp_path: Path) -> None:
+    rows = rows_of(0.3) + rows_of(0.3, part=3)
+    write_rows(tmp_path, rows)
+    anew = [replace(row, value=1.0) for row in rows if (row.task, row.policy, row.part) == ("task0", "fixed", 1)]
+    write_rows(tmp_path, anew)
+    found = read_rows(tmp_path)
+    assert len(found) == len(rows)
+    assert [row.value for row in found if row.task == "task0" and row.policy == "fixed" and row.part == 1] == [1.0] * 8
+    write_rows(tmp_path, [replace(row, margin=9.0) for row in anew])  # another task under this name
+    assert [row.margin for row in read_rows(tmp_path) if row.task == "task0"] == [9.0] * 8
+
+
+def test_what_is_not_on_every_task_is_left_out_and_told() -> None:
+    rows = rows_of(0.3)
+    own = [replace(row, policy="own") for row in rows if (row.task, row.policy) == ("task0", "fixed")]
+    (standing,) = standings(rows + own)
+    assert (len(standing.tasks), list(standing.policies)) == (3, ["fixed", "triangular2"])
+    assert list(standing_lines(rows + own))[-1] == "Left out: own is not on every task."
+
+
+def test_a_final_without_all_seeds_is_left_out_and_told() -> None:
+    rows = rows_of(0.3)[:-1]
+    (standing,) = standings(rows)
+    assert list(standing.tasks) == ["task0", "task1"]
+    assert list(standing_lines(rows))[-1] == "Left out: task2 lacks triangular2."
+
+
 def test_what_is_less_is_better_where_the_metric_says_so() -> None:
     (standing,) = standings(rows_of(0.3))
     assert {cells[1].verdict for cells in standing.gains} == {"better"}

@@ -84,6 +84,7 @@ def compare(
     Records go to `results` in the working folder: the same call returns what has ended, and goes on with the rest.
     Raises ClrbenchError in one line for what cannot be run, and behind the table where runs have failed.
     """
+    _check(policies, bounds, seeds)
     rates = {"bounds": bounds} if isinstance(bounds, str) else {"bounds.base_lr": bounds[0], "bounds.max_lr": bounds[1]}
     measure = {"task.monitor": monitor, "task.mode": mode, "task.unit": unit, "task.margin": margin}
     settings = {**measure, **rates, "iterations": iterations}
@@ -101,6 +102,15 @@ def compare(
         cells, paths = _planned([[*arm, *typed, f"seed={seed}"] for arm in arms for seed in seeds], console)
     count = min(len(cells), processes or os.cpu_count() or 1)
     return _carried_out(cells, paths, _launch(count, [module, data]), count, console)
+
+
+def _check(policies: Sequence[str] | None, bounds: tuple[float, float] | str, seeds: Sequence[int]) -> None:
+    """Refuse what names nothing, or something twice. Raises ConfigError."""
+    for name, given in (("policies", policies), ("seeds", seeds)):
+        if given is not None and (isinstance(given, str) or not given or len(set(given)) < len(given)):
+            raise ConfigError(f"{name}={given!r}: give a list with one at least, and each once")
+    if not isinstance(bounds, str) and len(bounds) != 2:
+        raise ConfigError(f"bounds={bounds!r}: give base_lr and max_lr, as in bounds=(0.001, 0.01), or 'range_test'")
 
 
 def _of_class(part: str, given: Any) -> Iterator[str]:

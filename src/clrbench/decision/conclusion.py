@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -85,7 +85,7 @@ def conclusion_of(state: DecisionState, rules: Rules) -> Conclusion:
         regret_beside_finalists=final.regret_bound,
         regret_beside_all=regret_bound(state.screened, chosen, state.noise, rules.error) if state.noise else None,
         flat=flat_rungs(state.screened, chosen, rules.margin),
-        edges=[family for family, worths in firsts.items() if is_at_the_edge(worths)],
+        edges=[family for family, worths in firsts.items() if is_at_the_edge(worths) or _is_outermost(chosen, family, worths)],
         price={family: _price(worths) for family, worths in firsts.items()},
     )
 
@@ -103,6 +103,11 @@ def _with_first_seed(screened: Table, rules: Rules) -> dict[Family, dict[int, fl
     for one, worths in screened.items():
         found.setdefault(one.family, {})[one.rung] = worths[rules.race_seeds[0]]
     return found
+
+
+def _is_outermost(chosen: Candidate, family: Family, rungs: Collection[int]) -> bool:
+    """Whether more seeds chose the lowest or the highest peak that its family was tried at."""
+    return chosen.family == family and chosen.rung in (min(rungs), max(rungs))
 
 
 def _price(worths: Mapping[int, float]) -> list[float]:

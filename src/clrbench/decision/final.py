@@ -107,10 +107,11 @@ class Final:
         self.left = [one for one in self.left if one not in worse]
 
     def _drop_the_diverged(self) -> None:
-        lost = [one for one in self.left if -math.inf in self.worths(one, self.seeds[one])]
-        if len(lost) < len(self.left):
-            self.diverged += lost
-            self.left = [one for one in self.left if one not in lost]
+        """Of finalists of which runs diverged, none stays beside one of which fewer did."""
+        lost = {one: self.worths(one, self.seeds[one]).count(-math.inf) for one in self.left}
+        fewest = min(lost.values())
+        self.diverged += [one for one in self.left if lost[one] > fewest]
+        self.left = [one for one in self.left if lost[one] == fewest]
 
     def _is_equal(self, pair: Pair) -> bool:
         low, high = self.interval(*pair, self.rules.error)

@@ -1,5 +1,6 @@
 """The runs of the league, a line each: all that its scores need, so that they outlive the records."""
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -65,26 +66,47 @@ _COLUMNS: dict[str, type[pl.DataType]] = {
 
 
 def write_rows(folder: Path, rows: Iterable[Row]) -> list[Path]:
-    """Write a file a task, TASK.csv; returns their paths."""
+    """Write a file a task, TASK.csv; returns their paths.
+
+    What a file has of other policies and budgets stays, as far as it is about the same task: metric, margin and budget.
+    """
     by_task: dict[str, list[Row]] = {}
     for row in rows:
         by_task.setdefault(row.task, []).append(row)
-    for task, members in by_task.items():
+    for task, new in by_task.items():
+        members = _joined(_known(folder / f"{task}.csv"), new)
         frame = pl.DataFrame([asdict(row) | {"course": _as_text(row.course)} for row in members], schema=_COLUMNS)
         write_text(folder / f"{task}.csv", frame.write_csv())
     return [folder / f"{task}.csv" for task in by_task]
 
 
+def _known(path: Path) -> list[Row]:
+    """What a file has already; nothing where it is no table, for it is written anew."""
+    with contextlib.suppress(ClrbenchError):
+        return _read(path) if path.is_file() else []
+    return []
+
+
+def _joined(known: Sequence[Row], new: Sequence[Row]) -> list[Row]:
+    """The new rows, behind those of other policies and budgets; alone, where the known ones are of another task."""
+    entries = {(row.part, row.policy) for row in new}
+    budgets = {row.part: row.iterations for row in new}
+    if any(row.measure != new[0].measure or row.iterations != budgets.get(row.part, row.iterations) for row in known):
+        return list(new)
+    return [*(row for row in known if (row.part, row.policy) not in entries), *new]
+
+
 def read_rows(folder: Path) -> list[Row]:
     """All rows of a folder, task by task. Raises ClrbenchError for a file that is no such table."""
-    rows: list[Row] = []
-    for path in sorted(folder.glob("*.csv")):
-        try:
-            frame = pl.read_csv(path, schema=_COLUMNS).with_columns(pl.col(pl.String).fill_null(""))
-            rows += [Row(**line | {"course": _course(line["course"])}) for line in frame.iter_rows(named=True)]
-        except (pl.exceptions.PolarsError, ValueError) as error:
-            raise ClrbenchError(f"{path} is no table of the league: {' '.join(str(error).split())}") from error
-    return rows
+    return [row for path in sorted(folder.glob("*.csv")) for row in _read(path)]
+
+
+def _read(path: Path) -> list[Row]:
+    try:
+        frame = pl.read_csv(path, schema=_COLUMNS).with_columns(pl.col(pl.String).fill_null(""))
+        return [Row(**line | {"course": _course(line["course"])}) for line in frame.iter_rows(named=True)]
+    except (pl.exceptions.PolarsError, ValueError) as error:
+        raise ClrbenchError(f"{path} is no table of the league: {' '.join(str(error).split())}") from error
 
 
 def _as_text(course: Course) -> str:

@@ -1,7 +1,8 @@
 """From the rows of the league to its scores, for each budget by itself."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from statistics import fmean
@@ -34,13 +35,14 @@ _AS_GOOD = WITHIN.index(1.0)
 class Standing:
     """The league with one budget, from rows of finals that are whole. part: of the tasks' budgets, as 3 of a third.
 
-    tasks, policies: in the order of the arrays.
+    tasks, policies: in the order of the arrays. left_out: which others are not among them, and why.
     """
 
     part: int
     tasks: Sequence[str]
     policies: Sequence[str]
     rows: Mapping[tuple[str, str], Sequence[Row]]
+    left_out: Sequence[str] = ()
 
     def of(self, task: str, policy: str) -> Sequence[Row]:
         """The final's rows, by seed."""
@@ -96,7 +98,7 @@ class Standing:
         return with_interval(self.shares, speeds)
 
     @cached_property
-    def left_out(self) -> Array | None:
+    def without_each(self) -> Array | None:
         """(tasks, policies): mean ranks without each task; None where there is but one."""
         return leaving_one_out(self.worths) if len(self.tasks) > 1 else None
 
@@ -128,21 +130,52 @@ class Standing:
 
 
 def standings(rows: Sequence[Row]) -> list[Standing]:
-    """One a budget, the whole first. Tasks and policies whose finals are not whole are left out."""
+    """One a budget, the whole first; of each the tasks and policies that make most cells without a gap."""
     return [made for part in sorted({row.part for row in rows}) if (made := _standing(rows, part)) is not None]
 
 
 def _standing(rows: Sequence[Row], part: int) -> Standing | None:
+    found = _whole_finals(rows, part)
+    tasks, policies = _without_gaps(found)
+    if REFERENCE not in policies or not tasks:
+        return None
+    lacking = {task: [policy for policy in _second(found) if (task, policy) not in found] for task in _first(found)}
+    left_out = [
+        *(f"{task} lacks {' and '.join(lacking[task])}" for task in _first(found) if task not in tasks),
+        *(f"{policy} is not on every task" for policy in _second(found) if policy not in policies),
+    ]
+    of_tasks = {(task, policy): found[task, policy] for task in tasks for policy in policies}
+    return Standing(part, tasks, policies, of_tasks, left_out)
+
+
+def _whole_finals(rows: Sequence[Row], part: int) -> dict[tuple[str, str], list[Row]]:
+    """{(task, policy): rows by seed}, of those with the seeds that most have."""
     found: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         if row.is_final and row.part == part:
             found.setdefault((row.task, row.policy), []).append(row)
-    policies = list(dict.fromkeys(policy for _, policy in found))
-    tasks = [task for task in dict.fromkeys(task for task, _ in found) if all((task, policy) in found for policy in policies)]
-    if REFERENCE not in policies or not tasks:
-        return None
-    of_tasks = {cell: sorted(members, key=lambda row: row.seed) for cell, members in found.items() if cell[0] in tasks}
-    return Standing(part, tasks, policies, of_tasks)
+    by_seed = {cell: sorted(members, key=lambda row: row.seed) for cell, members in found.items()}
+    seeds = Counter(tuple(row.seed for row in members) for members in by_seed.values()).most_common(1)
+    return {cell: members for cell, members in by_seed.items() if tuple(row.seed for row in members) == seeds[0][0]}
+
+
+def _first(cells: Iterable[tuple[str, str]]) -> list[str]:
+    return list(dict.fromkeys(task for task, _ in cells))
+
+
+def _second(cells: Iterable[tuple[str, str]]) -> list[str]:
+    return list(dict.fromkeys(policy for _, policy in cells))
+
+
+def _without_gaps(cells: Collection[tuple[str, str]]) -> tuple[list[str], list[str]]:
+    """Tasks and policies of which every cell is there: those that most tasks have, as many as make most cells."""
+    counts = Counter(policy for _, policy in cells)
+    blocks = []
+    for least in sorted(set(counts.values())):
+        policies = [policy for policy in _second(cells) if counts[policy] >= least]
+        tasks = [task for task in _first(cells) if all((task, policy) in cells for policy in policies)]
+        blocks.append((tasks, policies))
+    return max(blocks, key=lambda block: (len(block[0]) * len(block[1]), len(block[0])), default=([], []))
 
 
 def _worth(row: Row) -> float:

@@ -149,7 +149,11 @@ def _turns(decided: Decided) -> Iterable[str]:
         between = f"between {rates[0]:g} and {rates[-1]:g}"
         yield f"any peak of {family.name} {between} does: it loses at most {margin} on held-out data"
     else:
-        yield f"no other peak of {family.name} does: half or twice {rates[0]:g} loses more than {margin} on held-out data"
+        near = sorted(
+            one.rung for one in decided.bounds if one.family == family and abs(one.rung - conclusion.chosen.rung) == 1
+        )
+        tried = " and ".join(f"{decided.bounds[Candidate(family, rung)][1]:g}" for rung in near)
+        yield f"no other peak of {family.name} does: {tried} lose{'s' * (len(near) == 1)} more than {margin} on held-out data"
     for one in conclusion.edges:
         yield f"the best peak of {one.name} lies at the edge of what was tried: a farther one may be better"
     yield f"another budget than {decided.iterations:,} iterations, or other data, need another decision"
@@ -193,7 +197,7 @@ def as_json(decided: Decided) -> dict[str, Any]:
         "policy": {key: value for key, value in decided.policy.items() if value is not None},
         "command": decided.command,
         "arms": {family.name: arm for family, arm in decided.arms.items()},
-        "value": decided.measure.sign * conclusion.worth,
+        "value": _finite(decided.measure.sign * conclusion.worth),
         "equal": [_candidate(decided, one) for one in conclusion.equals],
         "finalists": [
             {
@@ -203,8 +207,8 @@ def as_json(decided: Decided) -> dict[str, Any]:
             for one in final.finalists
         ],
         "gains": [_gain_of(decided, gain) for gain in conclusion.gains],
-        "regret_beside_finalists": conclusion.regret_beside_finalists,
-        "regret_beside_all": conclusion.regret_beside_all,
+        "regret_beside_finalists": _finite(conclusion.regret_beside_finalists),
+        "regret_beside_all": _finite(conclusion.regret_beside_all),
         "peaks": {
             family.name: {f"{peak:g}": value for peak, value in decided.peaks(family).items()} for family in conclusion.price
         },
@@ -219,8 +223,13 @@ def as_json(decided: Decided) -> dict[str, Any]:
     }
 
 
+def _finite(value: float | None) -> float | None:
+    """None in the place of what JSON has no number for."""
+    return value if value is not None and math.isfinite(value) else None
+
+
 def _values(decided: Decided, worths: Iterable[float]) -> list[float | None]:
-    return [decided.measure.sign * worth if math.isfinite(worth) else None for worth in worths]
+    return [_finite(decided.measure.sign * worth) for worth in worths]
 
 
 def _candidate(decided: Decided, one: Candidate) -> dict[str, Any]:
@@ -229,7 +238,6 @@ def _candidate(decided: Decided, one: Candidate) -> dict[str, Any]:
 
 
 def _gain_of(decided: Decided, gain: Gain) -> dict[str, Any]:
-    numbers = {"mean": gain.mean, "low": gain.low, "high": gain.high}
-    finite = {key: value if math.isfinite(value) else None for key, value in numbers.items()}
+    finite = {key: _finite(value) for key, value in (("mean", gain.mean), ("low", gain.low), ("high", gain.high))}
     ends = {"of": _candidate(decided, gain.one), "over": _candidate(decided, gain.other)}
     return {**ends, **finite, "seeds": gain.seeds, "relation": gain.relation}

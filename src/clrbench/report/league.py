@@ -82,18 +82,20 @@ def sentences(standing: Standing) -> Iterator[str]:
         )
     if len(standing.policies) > 2 and tasks > 2:
         yield f"Friedman's test that all policies are alike: p = {friedman_p(standing.worths):.2g} over {tasks} tasks."
-    yield from _left_out(standing)
+    yield from _without_each(standing)
+    if standing.left_out:
+        yield f"Left out: {'; '.join(standing.left_out)}."
 
 
 def _named(tasks: Sequence[str]) -> str:
     return f"{len(tasks)} ({', '.join(tasks)})" if tasks else "none"
 
 
-def _left_out(standing: Standing) -> Iterator[str]:
-    if standing.left_out is None:
+def _without_each(standing: Standing) -> Iterator[str]:
+    if standing.without_each is None:
         return
     leader = standing.policies[min(range(len(standing.policies)), key=lambda at: standing.ranks[at].value)]
-    leaders = [standing.policies[int(row.argmin())] for row in standing.left_out]
+    leaders = [standing.policies[int(row.argmin())] for row in standing.without_each]
     others = {task: one for task, one in zip(standing.tasks, leaders, strict=True) if one != leader}
     if others:
         changes = ", ".join(f"{one} without {task}" for task, one in others.items())

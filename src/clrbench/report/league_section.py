@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import polars as pl
@@ -28,7 +29,7 @@ class EndedLeague:
     source: str
     rows: Sequence[Row]
 
-    @property
+    @cached_property
     def standings(self) -> list[Standing]:
         """One a budget."""
         return standings(self.rows)
@@ -114,7 +115,7 @@ def _cell(gain: TaskGain, measure: Measure) -> dict[str, str]:
 def _ranks(standing: Standing) -> Iterator[dict[str, str]]:
     for at in sorted(range(len(standing.policies)), key=lambda place: standing.ranks[place].value):
         policy = standing.policies[at]
-        out = [] if standing.left_out is None else standing.left_out[:, at].tolist()
+        out = [] if standing.without_each is None else standing.without_each[:, at].tolist()
         yield {
             "policy": policy,
             "rank": _estimate(standing.ranks[at], ".1f"),

@@ -1,7 +1,7 @@
 """The sweeper behind `clrbench decide`: it asks the strategy for the next runs, until there is an answer."""
 
 import json
-import os
+import math
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
@@ -55,14 +55,15 @@ class DecisionSweeper(CellSweeper):
             typed = [text for text in typed if text != _MEASURED]  # the plan comes first
         planner = self._planner()
         question = asked(typed, decide, lambda overrides: planner.spec(tuple(overrides)))
-        for line in outlook(question, self._pace_of(planner, question), os.cpu_count() or 1, is_measured, decide.hours):
+        seconds = self._pace_of(planner, question)
+        for line in outlook(question, seconds, self._workers, is_measured, decide.hours):
             self._say(line)
         if self._plan_only:
             return
         tested = 0.0
         if is_measured:
             question, tested = self._measured(question)
-        state, runs = self._decided(planner, question, decide.hours)
+        state, runs = self._decided(planner, question, decide.hours, seconds)
         self._conclude(question, state, runs, tested)
 
     def _typed(self, arguments: list[str]) -> list[str]:
@@ -89,10 +90,12 @@ class DecisionSweeper(CellSweeper):
         self._say(f"start: the range test is {found.verdict}: first peak {found.max_lr:.3g}")
         return with_first_peak(question, found.max_lr), tested
 
-    def _decided(self, planner: Planner, question: Question, hours: float | None) -> tuple[DecisionState, dict[Trial, Run]]:
-        """The last state, and the runs of all trials."""
+    def _decided(
+        self, planner: Planner, question: Question, hours: float | None, seconds: float | None
+    ) -> tuple[DecisionState, dict[Trial, Run]]:
+        """The last state, and the runs of all trials. seconds: see _has_time."""
         runs: dict[Trial, Run] = {}
-        workers, started = os.cpu_count() or 1, ""
+        workers, started = self._workers, ""
         while True:
             worths = {trial: question.worth(trial, run) for trial, run in runs.items()}
             state = state_of(worths, question.families, question.rules)
@@ -100,7 +103,7 @@ class DecisionSweeper(CellSweeper):
                 return state, runs
             made = planner.cells([question.of_trial(trial) for trial in state.wanted])
             cells = [replace(cell, shared=frozenset(question.typed)) for cell in made]
-            if hours is not None and runs and not self._has_time(cells, runs, hours * workers):
+            if hours is not None and not self._has_time(cells, runs, hours * workers, seconds):
                 return state, runs
             if state.stage != started:
                 started = state.stage
@@ -109,10 +112,14 @@ class DecisionSweeper(CellSweeper):
             self._fail(failures(cells, reasons), len(cells))
             runs |= {trial: run_of(cell.record, OWN)[0] for trial, cell in zip(state.wanted, cells, strict=True)}
 
-    def _has_time(self, cells: Sequence[Cell], runs: dict[Trial, Run], hours: float) -> bool:
-        """Whether the cells fit in what is left of the hours of training, by the mean of the runs so far."""
+    def _has_time(self, cells: Sequence[Cell], runs: dict[Trial, Run], hours: float, seconds: float | None) -> bool:
+        """Whether the cells fit in what is left of the hours of training, by the mean of the runs so far.
+
+        seconds: that an iteration takes by earlier runs, for the first cells.
+        """
         spent = _hours(list(runs.values()))
-        return spent + len(cells) * spent / len(runs) <= hours
+        each = spent / len(runs) if runs else (seconds or 0.0) * cells[0].iterations / 3600
+        return spent + len(cells) * each <= hours
 
     def _conclude(self, question: Question, state: DecisionState, runs: dict[Trial, Run], tested: float) -> None:
         spent = _hours(list(runs.values()))
@@ -122,6 +129,11 @@ class DecisionSweeper(CellSweeper):
                 f"took {spent:.2f} h of training; the same command with more hours goes on"
             )
         conclusion = conclusion_of(state, question.rules)
+        if not math.isfinite(conclusion.worth):
+            raise ClrbenchError(
+                f"runs of every finalist diverged with fresh seeds, so there is no answer: lower bounds.max_lr, the first peak "
+                f"({question.first_peak:g})"
+            )
         chosen = question.overrides(conclusion.chosen)
         spec = self._planner().spec((*chosen, "seed=1"))
         last = next(run for trial, run in runs.items() if trial.is_final)

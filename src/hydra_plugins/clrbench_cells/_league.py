@@ -1,6 +1,5 @@
 """The sweeper behind `clrbench league`: it tunes every policy on every task, runs the finals, and prints how policies stand."""
 
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -99,8 +98,9 @@ class LeagueSweeper(CellSweeper):
         for line in standing_lines(rows):
             self._say(line)
         if hours:
-            spent = (time.monotonic() - started) * _workers() / 3600
-            self._say(f"cost     {hours:.2f} h of training in {spent:.2f} h of {_workers()} workers: {spent / hours - 1:+.0%}")
+            spent = (time.monotonic() - started) * self._workers / 3600
+            held = f"{spent:.2f} h of {self._workers} worker{'s' * (self._workers > 1)}"
+            self._say(f"cost     {hours:.2f} h of training in {held}: {spent / hours - 1:+.0%}")
         for path in write_rows(Path(self._paths.outputs) / LEAGUE, rows):
             self._say(str(path))
 
@@ -174,7 +174,3 @@ def check_league(league: League) -> None:
 def _cell(planner: Planner, question: Question, trial: Trial) -> Cell:
     (cell,) = planner.cells([question.of_trial(trial)])
     return replace(cell, shared=frozenset(question.typed[2:]))
-
-
-def _workers() -> int:
-    return os.cpu_count() or 1

@@ -71,7 +71,7 @@ class CellSweeper(Sweeper):
             return
         planner = self._planner()
         cells = planner.cells(self._combinations(arguments))
-        speeds, workers = pace(Path(self._paths.results)), os.cpu_count() or 1
+        speeds, workers = pace(Path(self._paths.results)), self._workers
         if warning := seeds_warning(cells, speeds, workers):
             self._say(warning)
         if self._plan_only:
@@ -88,7 +88,7 @@ class CellSweeper(Sweeper):
         planner, results = self._planner(), Path(self._paths.results)
         first = first_seed(self._params.pop("seed", None))
         settling = Settling(planner, self._combinations(arguments), self.config.experiment, first, self._conf)
-        speeds, workers = pace(results), os.cpu_count() or 1
+        speeds, workers = pace(results), self._workers
         for line in settling.outlook(speeds, workers):
             self._say(line)
         if self._plan_only:
@@ -124,6 +124,16 @@ class CellSweeper(Sweeper):
         find_bounds = look_up if self._plan_only else carry_out
         typed = config_dirs(self.config.hydra)
         return Planner(self._compose, self._paths, self._say, self.config.experiment, find_bounds, typed, self._branch)
+
+    @property
+    def _workers(self) -> int:
+        """How many runs go on at a time: one for each core, where the launcher does not say."""
+        assert self.config is not None
+        launcher = self.config.hydra.launcher
+        if str(launcher._target_).endswith(".BasicLauncher"):
+            return 1
+        chosen = launcher.get("n_jobs")
+        return chosen if isinstance(chosen, int) and chosen > 0 else os.cpu_count() or 1
 
     @property
     def _conf(self) -> Path:
