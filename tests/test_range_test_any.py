@@ -244,6 +244,24 @@ class Often(Manual):
             super().training_step(batch, 1)
 
 
+class Closed(Net):
+    """Keeps a function of itself, which copies of it share."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scores = lambda inputs: self.net(inputs)
+
+    def forward(self, inputs: Any) -> Any:
+        return self.scores(inputs)
+
+
+def test_a_module_whose_copies_compute_with_its_own_weights_is_refused_and_left_as_it_was() -> None:
+    module = Closed()
+    with pytest.raises(ValueError, match="as where __init__ keeps a lambda that names self: make that a method"):
+        LRRangeTest(**QUICK, high=0.1).run(module, *loaders())  # type: ignore[arg-type]
+    assert all(weight.grad is None for weight in module.parameters())
+
+
 def test_more_steps_than_batches_are_refused() -> None:
     with pytest.raises(ValueError, match="2 optimizer steps in 1 batches: a range test reads one a batch at most"):
         LRRangeTest(**QUICK, high=0.1).run(Often(), *loaders())  # type: ignore[arg-type]

@@ -45,12 +45,32 @@ def lent(module: Any) -> Iterator[Any]:
         except Exception:
             copied = None
         if copied is not None:
-            yield _without_followers(copied)
+            with _untouched(module):
+                yield _without_followers(copied)
         else:
             with _kept(module):
                 yield _without_followers(module)
     finally:
         module.trainer = trainer
+
+
+@contextmanager
+def _untouched(module: Any) -> Iterator[None]:
+    """Raise ValueError where what a copy computes reaches the module itself, which has its gradients back."""
+    weights = list(module.parameters())
+    before = [None if weight.grad is None else weight.grad.clone() for weight in weights]
+    yield
+    if any(not _same(weight.grad, gradient) for weight, gradient in zip(weights, before, strict=True)):
+        for weight, gradient in zip(weights, before, strict=True):
+            weight.grad = gradient
+        raise ValueError(
+            "a copy of the module computes with weights of the module itself, as where __init__ keeps a lambda that names self: "
+            "make that a method, for a range test trains a copy"
+        )
+
+
+def _same(one: torch.Tensor | None, other: torch.Tensor | None) -> bool:
+    return one is other is None or (one is not None and other is not None and torch.equal(one, other))
 
 
 @contextmanager
