@@ -64,13 +64,13 @@ def _untouched(module: Any) -> Iterator[None]:
         for weight, gradient in zip(weights, before, strict=True):
             weight.grad = gradient
         raise ValueError(
-            "a copy of the module computes with weights of the module itself, as where __init__ keeps a lambda that names self: "
-            "make that a method, for a range test trains a copy"
+            "a copy of the module computes with weights of the module itself, as where __init__ keeps a lambda that names "
+            "self: make that a method, for a range test trains a copy"
         )
 
 
 def _same(one: torch.Tensor | None, other: torch.Tensor | None) -> bool:
-    return one is other is None or (one is not None and other is not None and torch.equal(one, other))
+    return one is other if one is None or other is None else torch.equal(one, other)
 
 
 @contextmanager
