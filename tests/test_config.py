@@ -173,6 +173,7 @@ def complaint(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatc
         ("bounds.max_lr=high", ["bounds.max_lr=high: ", "could not be converted to Float"]),
         ("data.download=maybe", ["data.download=maybe: "]),
         ("seed=-1", ["seed=-1 is impossible", "at least 0"]),
+        ("seed=99999999999999999999", ["seed=99999999999999999999 is impossible", "below 9223372036854775808"]),
         ("data.batch_size=0", ["data.batch_size=0 is impossible", "at least 1"]),
         ("bounds.base_lr=-0.1", ["bounds.base_lr=-0.1 is impossible", "at least 0"]),
         ("model.weight_decay=-1", ["model.weight_decay=-1.0 is impossible", "at least 0"]),

@@ -21,6 +21,7 @@ from clrbench.spec import Spec, resolve
 from clrbench.store import records
 from clrbench.sweep.outlook import outlook
 from clrbench.sweep.question import Question, asked, check_typed
+from hydra_plugins.clrbench_cells._decision import replaced
 
 SHIPPED = [f"decide/{path.stem}" for path in (ROOT / "conf" / "arm" / "decide").glob("*.yaml")]
 
@@ -157,6 +158,15 @@ def test_an_interrupted_decision_goes_on_and_ends_with_the_answer_of_an_undistur
     assert {path: path.stat().st_mtime_ns for path in left} == left  # what had ended was not run again
     assert run(tmp_path / "two", *QUICK).returncode == 0
     assert answer(tmp_path / "one") == answer(tmp_path / "two")
+
+
+def test_an_answer_that_replaces_that_of_another_question_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "digits-linear-16.json"
+    command = "python train.py model=linear data.batch_size={} arm=decide/{} bounds.max_lr=0.1 seed=1"
+    assert replaced(path, command.format(10, "fixed")) is None
+    path.write_text(json.dumps({"command": command.format(10, "fixed")}))
+    assert replaced(path, command.format(10, "triangular2")) is None
+    assert replaced(path, command.format(20, "fixed")) == f"{path}: this answer replaces that of data.batch_size=10"
 
 
 def test_a_limit_that_ends_a_decision_before_its_final_says_so(tmp_path: Path) -> None:

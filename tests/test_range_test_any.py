@@ -236,6 +236,17 @@ def test_any_batches_validate_a_metric_and_none_are_refused() -> None:
         test.run(Net(), loaders()[0], monitor="val_loss")
 
 
+def test_what_training_alone_logs_is_no_score() -> None:
+    class Logging(Net):
+        def training_step(self, batch: Any, batch_idx: int = 0) -> Any:
+            loss = super().training_step(batch, batch_idx)
+            self.log("train_loss", loss)
+            return loss
+
+    with pytest.raises(ValueError, match="monitor=train_loss is not logged: validation_step logs val_loss"):
+        LRRangeTest(**QUICK, high=0.1).run(Logging(), *loaders(), monitor="train_loss")  # type: ignore[arg-type]
+
+
 class Often(Manual):
     """Steps twice a batch, as a critic does."""
 

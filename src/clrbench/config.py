@@ -264,6 +264,10 @@ def register() -> None:
     OmegaConf.register_new_resolver("share", share, replace=True)
 
 
+# Of random numbers in torch.
+_SEEDS = 2**63
+
+
 def checked(composed: DictConfig) -> Config:
     """Turn a composed configuration into a Config. Raises ConfigError in one line for what cannot be run."""
     try:
@@ -274,6 +278,8 @@ def checked(composed: DictConfig) -> Config:
         raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
     assert isinstance(config, Config)
     check_fields(config)
+    if config.seed >= _SEEDS:
+        raise ConfigError(f"seed={config.seed} is impossible: it must be below {_SEEDS}, as torch takes no more")
     _check_range_test(config.range_test)
     if config.bounds.times != 1 and config.bounds.origin == "given":
         raise ConfigError(

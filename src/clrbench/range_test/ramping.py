@@ -92,7 +92,7 @@ class Ramp(Callback):
         self._found: list[tuple[float, float, float]] = []
         self._diverged_at: float | None = None
         self._batches = self._in_epoch = self.count_made = 0
-        self._isolated = contextlib.ExitStack()
+        self._isolated, self._before = contextlib.ExitStack(), dict[str, Any]()
 
     @property
     def curve(self) -> Curve:
@@ -148,14 +148,15 @@ class Ramp(Callback):
         self._in_epoch = 0
 
     def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
-        """Keep what validation draws apart."""
+        """Keep what validation draws and logs apart."""
+        self._before = dict(trainer.callback_metrics)
         self._isolated.enter_context(isolate_rng())
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         """Read the metric."""
         self._isolated.close()
         if isinstance(self._score, Metric):
-            value = self._score.read(trainer)
+            value = self._score.read(trainer, self._before)
             self._read(trainer, float(self._schedule(max(0, self.count - 1))), value, math.nan)
 
     def _read(self, trainer: Any, rate: float, value: float, loss: float) -> None:

@@ -1,6 +1,6 @@
 """How well a module does on the way up a ramp: by its own metric, by accuracy where that is safe, or by a function."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,9 +25,9 @@ class Metric:
         if self.mode not in ("min", "max"):
             raise ValueError(f"mode={self.mode} is impossible: it must be min or max")
 
-    def read(self, trainer: Any) -> float:
-        """Its value after a validation. Raises ValueError where the module does not log it."""
-        metrics = trainer.callback_metrics
+    def read(self, trainer: Any, before: Mapping[str, Any]) -> float:
+        """Its value after a validation, before which `before` was logged. Raises ValueError where none is logged there."""
+        metrics = {name: value for name, value in trainer.callback_metrics.items() if before.get(name) is not value}
         if self.monitor not in metrics:
             known = ", ".join(sorted(metrics)) or "nothing"
             raise ValueError(f"monitor={self.monitor} is not logged: validation_step logs {known}")

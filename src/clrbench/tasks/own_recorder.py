@@ -97,7 +97,9 @@ class OwnRecorder(Callback):
         monitor = self._spec.config.task.monitor
         if monitor not in logged:
             names = ", ".join(sorted(logged)) or "nothing"
-            raise ConfigError(f"task.monitor={monitor} is never logged by validation_step: it logs {names}")
+            raise ConfigError(
+                f"task.monitor={monitor} is never logged by validation_step: it logs {names} (on_epoch=False does not count)"
+            )
         return {name: float(value) for name, value in logged.items()}
 
     def _check_steps(self, trainer: Any) -> None:

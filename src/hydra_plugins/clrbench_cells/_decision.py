@@ -33,6 +33,8 @@ from clrbench.sweep.ramps import carry_out
 from ._sweeper import CellSweeper
 
 _MEASURED = "bounds=range_test"
+# What an answer chooses, in its command.
+_OF_ANSWER = ("arm=", "bounds.", "seed=")
 # What gives a first peak.
 _PEAKS = ("bounds", "bounds.max_lr")
 
@@ -157,10 +159,25 @@ class DecisionSweeper(CellSweeper):
             self._say(line)
         name = f"{'-'.join(decided.task)}-{question.iterations}"
         files = {"json": json.dumps(as_json(decided), indent=1) + "\n", "svg": picture(decided)}
+        folder = Path(self._paths.outputs) / "decide"
+        if other := replaced(folder / f"{name}.json", decided.command):
+            self._say(other)
         for ending, text in files.items():
-            path = Path(self._paths.outputs) / "decide" / f"{name}.{ending}"
+            path = folder / f"{name}.{ending}"
             write_text(path, text)
             self._say(str(path))
+
+
+def replaced(path: Path, command: str) -> str | None:
+    """A line where the file of an answer is about to be replaced by that of another question; command: of the new answer."""
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))["command"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    one, other = ({word for word in shlex.split(text) if not word.startswith(_OF_ANSWER)} for text in (before, command))
+    if one == other:
+        return None
+    return f"{path}: this answer replaces that of {' '.join(sorted(one - other)) or 'the usual settings'}"
 
 
 def _hours(runs: Sequence[Run]) -> float:
