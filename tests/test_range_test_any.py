@@ -273,6 +273,13 @@ def test_a_module_whose_copies_compute_with_its_own_weights_is_refused_and_left_
     assert all(weight.grad is None for weight in module.parameters())
 
 
+def test_labels_that_are_no_class_are_refused() -> None:
+    inputs, labels = next(iter(loaders()[1]))
+    labels[0] = -100  # which the loss would ignore
+    with pytest.raises(ValueError, match=r"labels are from -100 to \d, and module\(inputs\) scores the classes 0 to \d"):
+        LRRangeTest(**QUICK, high=0.1).run(Net(), loaders()[0], [(inputs, labels)])  # type: ignore[arg-type]
+
+
 def test_more_steps_than_batches_are_refused() -> None:
     with pytest.raises(ValueError, match="2 optimizer steps in 1 batches: a range test reads one a batch at most"):
         LRRangeTest(**QUICK, high=0.1).run(Often(), *loaders())  # type: ignore[arg-type]

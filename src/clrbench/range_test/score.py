@@ -91,3 +91,8 @@ def _check(scores: Any, labels: Any) -> None:
             f"module(inputs) is {tuple(scores.shape)} and labels are {tuple(labels.shape)} of {labels.dtype}, not scores "
             f"(n, classes) and class numbers (n,): {_INSTEAD}"
         )
+    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < scores.shape[1]:
+        raise ValueError(
+            f"labels are from {int(labels.min())} to {int(labels.max())}, and module(inputs) scores the classes 0 to "
+            f"{scores.shape[1] - 1}: {_INSTEAD}"
+        )
