@@ -139,10 +139,10 @@ def _standing(rows: Sequence[Row], part: int) -> Standing | None:
     tasks, policies = _without_gaps(found)
     if REFERENCE not in policies or not tasks:
         return None
-    lacking = {task: [policy for policy in _second(found) if (task, policy) not in found] for task in _first(found)}
+    lacking = {task: [policy for policy in _policies_of(found) if (task, policy) not in found] for task in _tasks_of(found)}
     left_out = [
-        *(f"{task} lacks {' and '.join(lacking[task])}" for task in _first(found) if task not in tasks),
-        *(f"{policy} is not on every task" for policy in _second(found) if policy not in policies),
+        *(f"{task} lacks {' and '.join(lacking[task])}" for task in _tasks_of(found) if task not in tasks),
+        *(f"{policy} is not on every task" for policy in _policies_of(found) if policy not in policies),
     ]
     of_tasks = {(task, policy): found[task, policy] for task in tasks for policy in policies}
     return Standing(part, tasks, policies, of_tasks, left_out)
@@ -159,11 +159,11 @@ def _whole_finals(rows: Sequence[Row], part: int) -> dict[tuple[str, str], list[
     return {cell: members for cell, members in by_seed.items() if tuple(row.seed for row in members) == seeds[0][0]}
 
 
-def _first(cells: Iterable[tuple[str, str]]) -> list[str]:
+def _tasks_of(cells: Iterable[tuple[str, str]]) -> list[str]:
     return list(dict.fromkeys(task for task, _ in cells))
 
 
-def _second(cells: Iterable[tuple[str, str]]) -> list[str]:
+def _policies_of(cells: Iterable[tuple[str, str]]) -> list[str]:
     return list(dict.fromkeys(policy for _, policy in cells))
 
 
@@ -172,8 +172,8 @@ def _without_gaps(cells: Collection[tuple[str, str]]) -> tuple[list[str], list[s
     counts = Counter(policy for _, policy in cells)
     blocks = []
     for least in sorted(set(counts.values())):
-        policies = [policy for policy in _second(cells) if counts[policy] >= least]
-        tasks = [task for task in _first(cells) if all((task, policy) in cells for policy in policies)]
+        policies = [policy for policy in _policies_of(cells) if counts[policy] >= least]
+        tasks = [task for task in _tasks_of(cells) if all((task, policy) in cells for policy in policies)]
         blocks.append((tasks, policies))
     return max(blocks, key=lambda block: (len(block[0]) * len(block[1]), len(block[0])), default=([], []))
 
