@@ -48,12 +48,13 @@ def _table(standing: Standing) -> Iterator[str]:
         counts = [count(standing, policy, verdict) for verdict in (BETTER, WORSE)]
         against = "-" if at == standing.reference else f"{counts[0]}, {counts[1]}"
         yield (
-            f"{policy:<{width}}  {_score(standing.ranks[at], '.1f'):<16}{_score(standing.as_good[at], '.0%'):<20}"
-            f"{_score(standing.speeds[at], '.0%'):<17}{against}"
+            f"{policy:<{width}}  {score_text(standing.ranks[at], '.1f'):<16}{score_text(standing.as_good[at], '.0%'):<20}"
+            f"{score_text(standing.speeds[at], '.0%'):<17}{against}"
         )
 
 
-def _score(score: Score, form: str) -> str:
+def score_text(score: Score, form: str) -> str:
+    """A score with its interval, each number in the same form."""
     return f"{score.value:{form}} [{score.low:{form}}, {score.high:{form}}]"
 
 

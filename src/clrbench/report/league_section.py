@@ -9,11 +9,11 @@ from typing import Any
 import polars as pl
 
 from clrbench.league.rows import Row
-from clrbench.league.scores import BETTER, WORSE, Score, TaskGain
+from clrbench.league.scores import BETTER, WORSE, TaskGain
 from clrbench.league.standing import REFERENCE, WITHIN, Standing, edges, standings
 from clrbench.measure import Measure
 from clrbench.report import svg
-from clrbench.report.league import budget, count, sentences
+from clrbench.report.league import budget, count, score_text, sentences
 from clrbench.report.palette import COLOURS, OTHER
 
 # From how many margins on a cell of the heat map has the next darker colour.
@@ -118,17 +118,13 @@ def _ranks(standing: Standing) -> Iterator[dict[str, str]]:
         out = [] if standing.without_each is None else standing.without_each[:, at].tolist()
         yield {
             "policy": policy,
-            "rank": _estimate(standing.ranks[at], ".1f"),
+            "rank": score_text(standing.ranks[at], ".1f"),
             "left_out": f"{min(out):.1f} to {max(out):.1f}" if len(out) else "",
-            "as_good": _estimate(standing.as_good[at], ".0%"),
-            "speed": _estimate(standing.speeds[at], ".0%"),
+            "as_good": score_text(standing.as_good[at], ".0%"),
+            "speed": score_text(standing.speeds[at], ".0%"),
             "better": "" if policy == REFERENCE else str(count(standing, policy, BETTER)),
             "worse": "" if policy == REFERENCE else str(count(standing, policy, WORSE)),
         }
-
-
-def _estimate(estimate: Score, form: str) -> str:
-    return f"{estimate.value:{form}} [{estimate.low:{form}}, {estimate.high:{form}}]"
 
 
 def _peak(standing: Standing, task: str, policy: str, far: set[tuple[str, str]]) -> dict[str, Any]:

@@ -126,7 +126,8 @@ class OwnRecorder(Callback):
             trainer.should_stop = True
             return
         names = dict.fromkeys([*(self.rows[0].metrics if self.rows else ()), *metrics])  # the columns of the record
-        self.rows = [replace(row, metrics={name: row.metrics.get(name, math.nan) for name in names}) for row in self.rows]
+        if self.rows and len(names) > len(self.rows[0].metrics):  # a metric that begins late
+            self.rows = [replace(row, metrics={name: row.metrics.get(name, math.nan) for name in names}) for row in self.rows]
         kept = {name: metrics.get(name, math.nan) for name in names}
         epoch = iteration / self._spec.iterations_per_epoch
         rate = float(self._spec.schedule(iteration - 1))
