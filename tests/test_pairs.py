@@ -118,8 +118,42 @@ def test_the_controls_are_decomposed_into_drops_height_and_cycles(tmp_path: Path
     assert decomposition_in_words(arms) == [
         "Of the gain of the staged triangular2 over the fixed rate at an equal budget, +4.50 points [+4.50, +4.50], "
         "+3.00 points [+3.00, +3.00] come from its drops, +1.00 points [+1.00, +1.00] come from the height of the rate and "
-        "+0.50 points [+0.50, +0.50] come from the cycles (n = 5 common seeds)."
+        "+0.50 points [+0.50, +0.50] come from the cycles (n = 5 common seeds).",
+        "The cycles themselves add to it: a rate that falls once from a higher start, with the same drops, ends lower.",
     ]
+
+
+def test_without_the_plain_fixed_rate_the_gain_over_the_one_with_drops_is_decomposed(tmp_path: Path) -> None:
+    for policy, by in (("fixed_drops", 3.0), ("decay_drops", 4.0), ("triangular2", 4.5)):
+        write_arm(tmp_path, policy, [value + by for value in BASE], experiment="controls")
+    write_arm(tmp_path, "fixed_base", BASE[:2], experiment="controls")
+    gain, _ = decomposition_in_words(arms_of(read_runs(tmp_path)[0]))
+    assert gain == (
+        "Of the gain of the staged triangular2 over a fixed rate with the same drops at an equal budget, "
+        "+1.50 points [+1.50, +1.50], +1.00 points [+1.00, +1.00] come from the height of the rate and "
+        "+0.50 points [+0.50, +0.50] come from the cycles (n = 5 common seeds)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("adds", "said"),
+    [
+        ([0.3, 0.4, 0.3, 0.4, 0.3], "themselves add to it:"),
+        ([-0.3, -0.4, -0.3, -0.4, -0.3], "themselves take from it:"),
+        ([0.3, -0.4, 0.3, -0.4, 0.3], "add to it is not shown"),
+    ],
+)
+def test_whether_the_cycles_are_shown_follows_the_interval_of_what_they_add(
+    tmp_path: Path, adds: list[float], said: str
+) -> None:
+    for policy, ends in (
+        ("fixed_drops", BASE),
+        ("decay_drops", BASE),
+        ("triangular2", [a + b for a, b in zip(BASE, adds, strict=True)]),
+    ):
+        write_arm(tmp_path, policy, ends, experiment="controls")
+    _, cycles = decomposition_in_words(arms_of(read_runs(tmp_path)[0]))
+    assert said in cycles
 
 
 def test_a_step_whose_arm_is_missing_is_left_out(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 The changes, later drops, a higher rate and cycles, are those of experiment=controls.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -17,6 +17,8 @@ STEPS = (
     ("the height of the rate", "fixed_drops", "decay_drops"),
     ("the cycles", "decay_drops", "triangular2"),
 )
+# What the gain is taken over, by the arm that a decomposition begins with.
+_STARTS = {"fixed_base": "the fixed rate", "fixed_drops": "a fixed rate with the same drops"}
 
 
 @dataclass(frozen=True)
@@ -44,26 +46,46 @@ def decompose(arms: Sequence[Arm]) -> list[Step]:
 
 
 def decomposition_in_words(arms: Sequence[Arm]) -> list[str]:
-    """One sentence a comparison that has all arms of STEPS: what makes the gain over the fixed rate at an equal budget.
+    """What makes the gain over the fixed rate at an equal budget, and whether the cycles add to it: two sentences a comparison.
 
-    Over the seeds that all of these arms have, so that the parts add up to the whole.
+    All parts are told over the seeds that all arms have, so that they add up to the whole. Where `fixed_base` has not run, the
+    gain over the fixed rate with the same drops is split. With fewer than two parts nothing is said.
     """
-    return [sentence for rivals in comparisons(arms) if (sentence := _parts_in_words(rivals))]
+    return [sentence for rivals in comparisons(arms) for sentence in _in_words({arm.name: arm.accuracies for arm in rivals})]
 
 
-def _parts_in_words(rivals: Sequence[Arm]) -> str:
-    accuracies = {arm.name: arm.accuracies for arm in rivals}
-    needed = [STEPS[0][1], *(having for _, _, having in STEPS)]
-    seeds = sorted(set.intersection(*(set(accuracies.get(name, {})) for name in needed)))
+def _in_words(accuracies: Mapping[str, Mapping[int, float]]) -> list[str]:
+    chains = [STEPS[start:] for start in range(len(STEPS) - 1)]
+    # Of equally many seeds the first is the longest.
+    steps = max(chains, key=lambda chain: len(_common_seeds(accuracies, chain)))
+    seeds = _common_seeds(accuracies, steps)
     if not seeds:
-        return ""
+        return []
 
-    def gain(having: str, without: str) -> str:
-        return points([accuracies[having][seed] - accuracies[without][seed] for seed in seeds])
+    def gains(having: str, without: str) -> list[float]:
+        return [accuracies[having][seed] - accuracies[without][seed] for seed in seeds]
 
-    parts = [f"{gain(having, without)} come from {name}" for name, without, having in STEPS]
-    whole = gain(needed[-1], needed[0])
-    return (
-        f"Of the gain of the staged triangular2 over the fixed rate at an equal budget, {whole}, "
-        f"{', '.join(parts[:-1])} and {parts[-1]} (n = {len(seeds)} common seeds)."
-    )
+    (_, first, _), (_, last_but_one, last) = steps[0], steps[-1]
+    parts = [f"{points(gains(having, without))} come from {name}" for name, without, having in steps]
+    return [
+        f"Of the gain of the staged triangular2 over {_STARTS[first]} at an equal budget, {points(gains(last, first))}, "
+        f"{', '.join(parts[:-1])} and {parts[-1]} (n = {len(seeds)} common seeds).",
+        _cycles_in_words(gains(last, last_but_one)),
+    ]
+
+
+def _common_seeds(accuracies: Mapping[str, Mapping[int, float]], steps: Sequence[tuple[str, str, str]]) -> list[int]:
+    """The seeds that all arms of the steps have."""
+    needed = [steps[0][1], *(having for _, _, having in steps)]
+    return sorted(set.intersection(*(set(accuracies.get(name, {})) for name in needed)))
+
+
+def _cycles_in_words(gains: Sequence[float]) -> str:
+    """Whether the cycles add to the gain or take from it, by the 95% interval of what they add."""
+    rival = "a rate that falls once from a higher start, with the same drops"
+    bounds = interval(gains)
+    if bounds is None or bounds[0] <= 0 <= bounds[1]:
+        return f"That the cycles themselves add to it is not shown: {rival}, ends as high as far as these runs tell."
+    if bounds[0] > 0:
+        return f"The cycles themselves add to it: {rival}, ends lower."
+    return f"The cycles themselves take from it: {rival}, ends higher."
