@@ -103,6 +103,14 @@ def make_config(tmp_path: Path) -> Callable[..., config.Config]:
 
 
 @pytest.fixture
+def make_cell(tmp_path: Path) -> Callable[..., Any]:
+    """Make a cell of a sweep; its name tells it from others."""
+    from made_up_cells import cell_in
+
+    return functools.partial(cell_in, tmp_path)
+
+
+@pytest.fixture
 def interrupted_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], contextlib.AbstractContextManager[None]]:
     """A block within which training meets a Ctrl-C behind an iteration, and which expects that."""
     from clrbench.training.recorder import Recorder
