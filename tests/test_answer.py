@@ -122,6 +122,21 @@ def test_a_fixed_rate_with_the_same_drops_and_budget_decides_before_one_that_was
     assert open_question.startswith("What makes the gain is open: the cycles of triangular2 or the height of its rate. ")
 
 
+def test_without_its_drops_the_best_fixed_rate_of_the_same_budget_decides(tmp_path: Path) -> None:
+    write_table1(tmp_path)
+    write_arm(tmp_path, "triangular2", ENDS, experiment="controls", schedule=CYCLES)
+    for name, gain in (("fixed_base", -5.0), ("fixed_max", -2.0)):
+        write_arm(tmp_path, name, [end + gain for end in ENDS], experiment="controls", schedule=FIXED)
+    short, *_, open_question = answered(tmp_path).choice
+    assert short == (
+        "If you train for 400 iterations, choose triangular2: it ends 2.0 points [2.0, 2.0] higher than "
+        "a fixed rate planned for that (fixed_max)."
+    )
+    assert open_question.startswith(
+        "What makes the gain is open: the cycles of triangular2, the height of its rate, or its drops. "
+    )
+
+
 def test_a_run_that_diverged_is_told_and_the_others_answer(tmp_path: Path) -> None:
     write_table1(tmp_path, [*ENDS, None], [*HIGHER, 82.0])
     found = answered(tmp_path)

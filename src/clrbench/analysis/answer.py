@@ -3,7 +3,7 @@
 README, page and terminal show the same sentences. Where experiment=controls has runs, they say what makes the gain.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -146,29 +146,37 @@ def _controls(arms: Sequence[Arm], found: Compared) -> Sequence[Arm]:
 
 def _choice(found: Compared, controls: Sequence[Arm]) -> list[str]:
     """What somebody should do who has the one budget or the other, and why."""
-    reasons, dropped = decomposition_in_words(controls), _over_same_drops(found, controls)
+    reasons, equal = decomposition_in_words(controls), _fixed_of_equal_budget(found, controls)
     if reasons:
         lines = [_best_of(controls, found), *reasons]
     else:
-        lines = [_between_equals(found, dropped) if dropped else _between(found), *_beside(found)]
+        lines = [_between_equals(found, controls, equal) if equal else _between(found), *_beside(found)]
     if found.control.iterations != found.budget:
         lines.append(_longer(found))
     if not reasons:
         cycles = f"the cycles of {found.treatment.name}"
-        parts = f"{cycles} or the height of its rate" if dropped else f"{cycles}, the height of its rate, or its drops"
+        is_dropped = equal is not None and equal.name == SAME_DROPS
+        parts = f"{cycles} or the height of its rate" if is_dropped else f"{cycles}, the height of its rate, or its drops"
         lines.append(f"What makes the gain is open: {parts}. `make sweep EXPERIMENT={CONTROLS} SEEDS={SEEDS}` answers that.")
     return lines
 
 
-def _over_same_drops(found: Compared, controls: Sequence[Arm]) -> list[float]:
-    """How much higher the treatment ends, seed by seed, than a fixed rate of its budget with its drops; empty without one."""
-    accuracies = {arm.name: arm.accuracies for arm in controls}
-    return paired(accuracies.get(found.treatment.name, {}), accuracies.get(SAME_DROPS, {}))
+def _fixed_of_equal_budget(found: Compared, controls: Sequence[Arm]) -> Arm | None:
+    """The fixed rate that was planned for the treatment's budget: the one with its drops, else the best; None without one."""
+    fixed = [arm for arm in controls if arm.is_fixed and paired(_of_controls(found, controls), arm.accuracies)]
+    return next((arm for arm in fixed if arm.name == SAME_DROPS), best_of(fixed))
 
 
-def _between_equals(found: Compared, differences: Sequence[float]) -> str:
-    """The choice between the treatment and a fixed rate of the same budget and drops."""
-    what, other = f"If you train for {found.budget:,} iterations", "a fixed rate planned for that, with the same drops"
+def _of_controls(found: Compared, controls: Sequence[Arm]) -> Mapping[int, float]:
+    """The treatment's accuracies within the controls, by seed."""
+    return next((arm.accuracies for arm in controls if arm.name == found.treatment.name), {})
+
+
+def _between_equals(found: Compared, controls: Sequence[Arm], rival: Arm) -> str:
+    """The choice between the treatment and a fixed rate of the same budget."""
+    what, planned = f"If you train for {found.budget:,} iterations", "a fixed rate planned for that"
+    other = f"{planned}, with the same drops" if rival.name == SAME_DROPS else f"{planned} ({rival.name})"
+    differences = paired(_of_controls(found, controls), rival.accuracies)
     bounds = interval(differences)
     if bounds is None or bounds[0] <= 0 <= bounds[1]:
         return f"{what}, these runs do not tell {found.treatment.name} from {other}."
