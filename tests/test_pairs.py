@@ -106,54 +106,67 @@ def test_wrong_bounds_that_diverge_add_nothing_and_bounds_from_elsewhere_are_non
 # Why CLR wins
 
 
+def write_controls(results: Path, **gains: float) -> list[Arm]:
+    """Arms of experiment=controls, each by a constant over the same accuracies."""
+    for policy, gain in gains.items():
+        write_arm(results, policy, [value + gain for value in BASE], experiment="controls")
+    return arms_of(read_runs(results)[0])
+
+
 def test_the_controls_are_decomposed_into_drops_height_and_cycles(tmp_path: Path) -> None:
-    for policy, by in (("fixed_base", 0.0), ("fixed_drops", 3.0), ("decay_drops", 4.0), ("triangular2", 4.5)):
-        write_arm(tmp_path, policy, [value + by for value in BASE], experiment="controls")
-    arms = arms_of(read_runs(tmp_path)[0])
+    arms = write_controls(tmp_path, fixed_base=0.0, fixed_drops=3.0, mean_drops=4.0, triangular2=4.5)
     assert [(step.name, round(step.mean, 6), step.seeds) for step in decompose(arms)] == [
         ("its drops", 3.0, 5),
-        ("the height of the rate", 1.0, 5),
-        ("the cycles", 0.5, 5),
+        ("the height of its rate", 1.0, 5),
+        ("its cycles", 0.5, 5),
     ]
     assert decomposition_in_words(arms) == [
         "Of the gain of the staged triangular2 over the fixed rate at an equal budget, +4.50 points [+4.50, +4.50], "
-        "+3.00 points [+3.00, +3.00] come from its drops, +1.00 points [+1.00, +1.00] come from the height of the rate and "
-        "+0.50 points [+0.50, +0.50] come from the cycles (n = 5 common seeds).",
-        "The cycles themselves add to it: a rate that falls once from a higher start, with the same drops, ends lower.",
+        "+3.00 points [+3.00, +3.00] come from its drops, +1.00 points [+1.00, +1.00] come from the height of its rate and "
+        "+0.50 points [+0.50, +0.50] come from its cycles (n = 5 common seeds).",
+        "The cycles themselves add to it: a fixed rate as high on average, with the same drops, ends lower.",
     ]
 
 
+def test_without_a_rate_as_high_as_the_cycles_what_they_add_is_not_told_from_its_height(tmp_path: Path) -> None:
+    arms = write_controls(tmp_path, fixed_base=0.0, fixed_drops=3.0, decay_drops=4.0, triangular2=4.5)
+    gain, cycles = decomposition_in_words(arms)
+    assert gain.endswith(
+        "+1.00 points [+1.00, +1.00] come from a higher start and "
+        "+0.50 points [+0.50, +0.50] come from its cycles, with the higher rates that they bring (n = 5 common seeds)."
+    )
+    assert cycles == (
+        "The cycles, or the higher rates with them, add to it: "
+        "a rate that falls once from a higher start, with the same drops, ends lower. "
+        "Which of both, `python train.py -m experiment=controls arm=controls/mean_drops seed=1,2,3,4,5` tells."
+    )
+
+
 def test_without_the_plain_fixed_rate_the_gain_over_the_one_with_drops_is_decomposed(tmp_path: Path) -> None:
-    for policy, by in (("fixed_drops", 3.0), ("decay_drops", 4.0), ("triangular2", 4.5)):
-        write_arm(tmp_path, policy, [value + by for value in BASE], experiment="controls")
     write_arm(tmp_path, "fixed_base", BASE[:2], experiment="controls")
-    gain, _ = decomposition_in_words(arms_of(read_runs(tmp_path)[0]))
+    gain, _ = decomposition_in_words(write_controls(tmp_path, fixed_drops=3.0, mean_drops=4.0, triangular2=4.5))
     assert gain == (
         "Of the gain of the staged triangular2 over a fixed rate with the same drops at an equal budget, "
-        "+1.50 points [+1.50, +1.50], +1.00 points [+1.00, +1.00] come from the height of the rate and "
-        "+0.50 points [+0.50, +0.50] come from the cycles (n = 5 common seeds)."
+        "+1.50 points [+1.50, +1.50], +1.00 points [+1.00, +1.00] come from the height of its rate and "
+        "+0.50 points [+0.50, +0.50] come from its cycles (n = 5 common seeds)."
     )
 
 
 @pytest.mark.parametrize(
     ("adds", "said"),
     [
-        ([0.3, 0.4, 0.3, 0.4, 0.3], "themselves add to it:"),
-        ([-0.3, -0.4, -0.3, -0.4, -0.3], "themselves take from it:"),
-        ([0.3, -0.4, 0.3, -0.4, 0.3], "add to it is not shown"),
+        ([0.3, 0.4, 0.3, 0.4, 0.3], "The cycles themselves add to it:"),
+        ([-0.3, -0.4, -0.3, -0.4, -0.3], "The cycles themselves take from it:"),
+        ([0.3, -0.4, 0.3, -0.4, 0.3], "That the cycles themselves add to it is not shown:"),
     ],
 )
 def test_whether_the_cycles_are_shown_follows_the_interval_of_what_they_add(
     tmp_path: Path, adds: list[float], said: str
 ) -> None:
-    for policy, ends in (
-        ("fixed_drops", BASE),
-        ("decay_drops", BASE),
-        ("triangular2", [a + b for a, b in zip(BASE, adds, strict=True)]),
-    ):
-        write_arm(tmp_path, policy, ends, experiment="controls")
-    _, cycles = decomposition_in_words(arms_of(read_runs(tmp_path)[0]))
-    assert said in cycles
+    ends = [value + gain for value, gain in zip(BASE, adds, strict=True)]
+    write_arm(tmp_path, "triangular2", ends, experiment="controls")
+    _, cycles = decomposition_in_words(write_controls(tmp_path, fixed_drops=0.0, mean_drops=0.0))
+    assert cycles.startswith(said)
 
 
 def test_a_step_whose_arm_is_missing_is_left_out(tmp_path: Path) -> None:

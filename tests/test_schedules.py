@@ -1,3 +1,4 @@
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -120,6 +121,15 @@ def test_the_staged_config_holds_the_stages_of_table_2():
     stages = [(stage["start"], *(stage["schedule"][key] for key in CYCLES)) for stage in node["stages"]]
     assert tuple(stages) == STAGES
     assert {stage["schedule"]["_target_"] for stage in node["stages"]} == {"clrbench.schedules.triangular2"}
+
+
+def test_the_control_without_cycles_has_the_mean_rate_of_each_stage_of_table_2():
+    node = OmegaConf.to_container(OmegaConf.load(CONF.parent / "arm" / "controls" / "mean_drops.yaml"))
+    stages = node["policy"]["stages"]
+    assert [stage["start"] for stage in stages] == [start for start, *_ in STAGES]
+    bounds = [*(start for start, *_ in STAGES), node["iterations"]]
+    means = [staged()(np.arange(start, end)).mean() for start, end in itertools.pairwise(bounds)]
+    assert [stage["schedule"]["base_lr"] for stage in stages] == pytest.approx(means, rel=1e-5)
 
 
 @pytest.mark.parametrize(

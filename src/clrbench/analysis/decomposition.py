@@ -8,17 +8,31 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from clrbench.analysis.arms import Arm
+from clrbench.analysis.cases import SEEDS
 from clrbench.analysis.pairs import comparisons, paired, points
 from clrbench.stats import interval
 
-# From one arm to the next only one thing changes; budgets are equal.
-STEPS = (
-    ("its drops", "fixed_base", "fixed_drops"),
-    ("the height of the rate", "fixed_drops", "decay_drops"),
-    ("the cycles", "decay_drops", "triangular2"),
+_DROPS = ("its drops", "fixed_base", "fixed_drops")
+# From one arm to the next one thing changes; budgets are equal. The first chain tells cycles from the height of the rate: the
+# rate of mean_drops is the mean of the cycles. The second needs no such arm, but does not tell the two apart behind the start.
+CHAINS = (
+    (_DROPS, ("the height of its rate", "fixed_drops", "mean_drops"), ("its cycles", "mean_drops", "triangular2")),
+    (
+        _DROPS,
+        ("a higher start", "fixed_drops", "decay_drops"),
+        ("its cycles, with the higher rates that they bring", "decay_drops", "triangular2"),
+    ),
 )
 # What the gain is taken over, by the arm that a decomposition begins with.
 _STARTS = {"fixed_base": "the fixed rate", "fixed_drops": "a fixed rate with the same drops"}
+# What the cycles are held against: in words, and what the difference is due to.
+_AGAINST = {
+    "mean_drops": ("a fixed rate as high on average, with the same drops", "the cycles themselves"),
+    "decay_drops": (
+        "a rate that falls once from a higher start, with the same drops",
+        "the cycles, or the higher rates with them,",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -38,7 +52,7 @@ def decompose(arms: Sequence[Arm]) -> list[Step]:
     steps = []
     for rivals in comparisons(arms):
         accuracies = {arm.name: arm.accuracies for arm in rivals}
-        for name, without, having in STEPS:
+        for name, without, having in dict.fromkeys(step for chain in CHAINS for step in chain):
             differences = paired(accuracies.get(having, {}), accuracies.get(without, {}))
             if differences:
                 steps.append(Step(name, without, having, fmean(differences), interval(differences), len(differences)))
@@ -55,8 +69,8 @@ def decomposition_in_words(arms: Sequence[Arm]) -> list[str]:
 
 
 def _in_words(accuracies: Mapping[str, Mapping[int, float]]) -> list[str]:
-    chains = [STEPS[start:] for start in range(len(STEPS) - 1)]
-    # Of equally many seeds the first is the longest.
+    chains = [chain[start:] for chain in CHAINS for start in (0, 1)]
+    # Of those with equally many seeds, the first tells most.
     steps = max(chains, key=lambda chain: len(_common_seeds(accuracies, chain)))
     seeds = _common_seeds(accuracies, steps)
     if not seeds:
@@ -65,12 +79,12 @@ def _in_words(accuracies: Mapping[str, Mapping[int, float]]) -> list[str]:
     def gains(having: str, without: str) -> list[float]:
         return [accuracies[having][seed] - accuracies[without][seed] for seed in seeds]
 
-    (_, first, _), (_, last_but_one, last) = steps[0], steps[-1]
+    (_, first, _), (_, without_cycles, last) = steps[0], steps[-1]
     parts = [f"{points(gains(having, without))} come from {name}" for name, without, having in steps]
     return [
         f"Of the gain of the staged triangular2 over {_STARTS[first]} at an equal budget, {points(gains(last, first))}, "
         f"{', '.join(parts[:-1])} and {parts[-1]} (n = {len(seeds)} common seeds).",
-        _cycles_in_words(gains(last, last_but_one)),
+        _cycles_in_words(gains(last, without_cycles), without_cycles),
     ]
 
 
@@ -80,12 +94,14 @@ def _common_seeds(accuracies: Mapping[str, Mapping[int, float]], steps: Sequence
     return sorted(set.intersection(*(set(accuracies.get(name, {})) for name in needed)))
 
 
-def _cycles_in_words(gains: Sequence[float]) -> str:
-    """Whether the cycles add to the gain or take from it, by the 95% interval of what they add."""
-    rival = "a rate that falls once from a higher start, with the same drops"
+def _cycles_in_words(gains: Sequence[float], without_cycles: str) -> str:
+    """Whether the cycles add to the gain or take from it, by the 95% interval of what they add to that arm."""
+    rival, cause = _AGAINST[without_cycles]
     bounds = interval(gains)
     if bounds is None or bounds[0] <= 0 <= bounds[1]:
-        return f"That the cycles themselves add to it is not shown: {rival}, ends as high as far as these runs tell."
-    if bounds[0] > 0:
-        return f"The cycles themselves add to it: {rival}, ends lower."
-    return f"The cycles themselves take from it: {rival}, ends higher."
+        return f"That {cause} add to it is not shown: {rival}, ends as high as far as these runs tell."
+    does, ends = ("add to", "lower") if bounds[0] > 0 else ("take from", "higher")
+    said = f"{cause.capitalize()} {does} it: {rival}, ends {ends}."
+    if without_cycles == "mean_drops":
+        return said
+    return f"{said} Which of both, `python train.py -m experiment=controls arm=controls/mean_drops seed={SEEDS}` tells."
