@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
-from made_up import CYCLES, ENDS, FIXED, HIGHER, write_arm, write_run, write_table1
+from made_up import CYCLES, DROPS, ENDS, FIXED, HIGHER, write_arm, write_run, write_table1
 from rich.console import Console
 
 from clrbench.analysis.answer import Answer
@@ -44,6 +44,22 @@ def test_it_says_when_each_arrives_where_each_stands_and_how_each_ends(tmp_path:
         "These end further from the paper's numbers: fixed 82.4% (paper: 81.4%).",
         "Its claim that both end equally accurate is not reproduced.",
     ]
+
+
+def test_it_says_how_far_the_seeds_spread_and_that_both_arrive_behind_a_drop(tmp_path: Path) -> None:
+    stages = [{"start": 0, "schedule": CYCLES}, {"start": 200, "schedule": CYCLES}]
+    staged = {"_target_": "clrbench.schedules.staged", "stages": stages}
+    for seed, end in enumerate(ENDS, 1):
+        curve = (70.0, 79.0, 80.0) if seed == 1 else (70.0, 80.0, 80.5)
+        write_run(tmp_path, "triangular2", seed, end, schedule=staged, curve=curve)
+        write_run(tmp_path, "fixed", seed, end + 1, schedule=DROPS, iterations=800, curve=(60.0, 70.0, 79.0))
+    first, second, *_ = answered(tmp_path).measured
+    assert first.endswith(
+        "triangular2 reaches 80% test accuracy after 200 iterations (200 to 300 by seed); the fixed rate needs 800."
+    )
+    assert second == (
+        "Both get there behind the first drop of their rate: triangular2 after 200 iterations, the fixed rate after 600."
+    )
 
 
 @pytest.mark.parametrize(

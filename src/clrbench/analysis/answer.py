@@ -53,7 +53,7 @@ def answer(runs: Iterable[Run], verdicts: Sequence[Verdict]) -> Answer | None:
     for source in SOURCES:
         ours = [arm for arm in arms if arm.source == source]
         if found := compared(ours, verdicts):
-            measured = [_reaches(found), _stands(found), _ends(found), *_reproduced(found)]
+            measured = [*_reaches(found), _stands(found), _ends(found), *_reproduced(found)]
             controls = _controls(ours, found)
             beside = today(ours, [verdict for verdict in verdicts if verdict.source == source])
             return Answer([line for line in measured if line], _choice(found, controls), _basis(found), found, beside)
@@ -64,14 +64,29 @@ def answer(runs: Iterable[Run], verdicts: Sequence[Verdict]) -> Answer | None:
 _SHORT = {HOLDS: "Yes: ", FAILS: "Sooner, but not as high: "}
 
 
-def _reaches(found: Compared) -> str:
-    """How long each takes to the highest accuracy that both reach."""
+def _reaches(found: Compared) -> list[str]:
+    """How long each takes to the highest accuracy that both reach, and whether it takes a drop of the rate."""
     if found.target is None:
-        return ""
-    needed, rival = (found.needed(arm, found.target) for arm in (found.treatment, found.control))
-    short = _SHORT.get(found.verdict.verdict, "") if needed < rival else ""
-    reaches = f"{found.treatment.name} reaches {found.target}% test accuracy after {needed:,.0f} iterations"
-    return f"{short}{reaches}; {found.rival} needs {rival:,.0f}."
+        return []
+    mine, rival = (found.needed(arm, found.target) for arm in (found.treatment, found.control))
+    short = _SHORT.get(found.verdict.verdict, "") if mine < rival else ""
+    reaches = f"{found.treatment.name} reaches {found.target}% test accuracy after {mine:,.0f} iterations"
+    spreads = [_spread(found.needed_by_seed(arm, found.target)) for arm in (found.treatment, found.control)]
+    return [f"{short}{reaches}{spreads[0]}; {found.rival} needs {rival:,.0f}{spreads[1]}.", *_behind_drops(found, mine, rival)]
+
+
+def _spread(needed: Sequence[float]) -> str:
+    low, high = min(needed), max(needed)
+    return f" ({low:,.0f} to {high:,.0f} by seed)" if low < high else ""
+
+
+def _behind_drops(found: Compared, mine: float, rival: float) -> list[str]:
+    """That both get there behind the first drop of their rate, where they do: when that comes is a part of the difference."""
+    drops, of_rival = _drops(found.treatment), _drops(found.control)
+    if not drops or not of_rival or mine < min(drops) or rival < min(of_rival):
+        return []
+    first = f"{found.treatment.name} after {min(drops):,} iterations, {found.rival} after {min(of_rival):,}"
+    return [f"Both get there behind the first drop of their rate: {first}."]
 
 
 def _stands(found: Compared) -> str:
@@ -95,8 +110,9 @@ def _ends(found: Compared) -> str:
 
 
 def _drops(arm: Arm) -> Sequence[int]:
-    """The iterations after which an arm's rate drops."""
-    return list(arm.runs[0].policy.get("drops", ()))
+    """The iterations after which an arm's rate drops, by itself or with its next stage."""
+    policy = arm.runs[0].policy
+    return [*policy.get("drops", ()), *(stage["start"] for stage in policy.get("stages", ()) if stage["start"] > 0)]
 
 
 def _higher(differences: Sequence[float]) -> str:

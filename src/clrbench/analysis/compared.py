@@ -78,6 +78,10 @@ class Compared:
         """The median over the common seeds of the arm's iterations to the target."""
         return float(target_curve([run.course for run in self.of(arm)], [target])["median"][0])
 
+    def needed_by_seed(self, arm: Arm, target: int) -> list[float]:
+        """The arm's iterations to the target, by common seed; infinite where it isn't reached."""
+        return [iterations_to_target(run.course, target) for run in self.of(arm)]
+
     @property
     def at_budget(self) -> dict[int, float]:
         """The control's accuracy when the treatment ends, seed by seed, in percent."""
