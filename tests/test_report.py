@@ -12,13 +12,14 @@ from typing import Any
 import polars as pl
 import pytest
 from conftest import ROOT
-from made_up import BASE, CYCLES, write_arm, write_run, write_store
+from made_up import ARMS, BASE, CYCLES, write_arm, write_run, write_store
 
 from clrbench import subcommands
 from clrbench.errors import ClrbenchError
 from clrbench.report import outputs
 from clrbench.report.claim_table import claim_table
 from clrbench.report.contents import gather
+from clrbench.report.page import render
 from clrbench.report.summary import BEGIN, END, readme_block, summary, with_block
 from clrbench.report.tables import in_cell, text, to_html, to_markdown
 
@@ -53,6 +54,24 @@ def test_verdicts_numbers_and_records_are_on_the_page(report: Path) -> None:
 def test_a_claim_without_runs_shows_its_command(report: Path) -> None:
     page = visible((report / "index.html").read_text(encoding="utf-8"))
     assert "<code>python train.py -m experiment=sigmoid_bn data.order=fixed seed=1,2,3,4,5</code>" in page
+
+
+def test_a_claim_shows_the_commands_of_its_runs_and_what_would_settle_it_where_they_are_too_few(tmp_path: Path) -> None:
+    for seeds, experiment, settings in ((5, "table1_fifth", "trainer.precision=bfloat16"), (1, "sigmoid_bn", "scale=0.2")):
+        for policy in ("fixed", "triangular2"):
+            for seed in range(1, seeds + 1):
+                typed = [f"experiment={experiment}", f"arm={ARMS[experiment]}/{policy}", settings, f"seed={seed}"]
+                config = {"overrides": typed, "trainer": {"precision": "bfloat16" if seeds == 5 else "float32"}}
+                write_run(tmp_path, policy, seed, 80.0 + seed / 10, experiment=experiment, config=config)
+    page = render(gather(tmp_path, CONF), tmp_path, CONF)
+    claims = {name: page.partition(f'id="{name}">')[2].partition("</tbody>")[0] for name in ("c1", "c4")}
+    for policy in ("fixed", "triangular2"):
+        made = f"experiment=table1_fifth arm=table1/{policy} trainer.precision=bfloat16 seed=1,2,3,4,5"
+        assert f"<code>python train.py -m {made}</code>" in claims["c1"]
+        assert f"<code>python train.py experiment=sigmoid_bn arm=sigmoid_bn/{policy} scale=0.2 seed=1</code>" in claims["c4"]
+    settles = "<dt>What would settle it</dt><dd><code>python train.py -m experiment=sigmoid_bn data.order=fixed"
+    assert settles in claims["c4"]
+    assert "What would settle it" not in claims["c1"].partition("variant")[0]
 
 
 def test_names_from_outside_are_text_on_the_page_and_in_the_summary(report: Path) -> None:

@@ -40,7 +40,8 @@ class Case:
     """A claim with the runs that can settle it: those of one source and experiment, in one setting.
 
     treatment, control: accuracy in percent, by seed. values: what is judged, by seed, or by repetition of a bench.
-    ramps: the runs of a range test.
+    command: what settles the claim, as the paper has it. runs: those of both sides, as they were made; ramps: the runs of a
+    range test.
     """
 
     claim: Claim
@@ -53,6 +54,7 @@ class Case:
     values: Mapping[int, float] = field(default_factory=dict)
     notes: Sequence[str] = ()
     command: str = ""
+    runs: Sequence[Run] = ()
     ramps: Sequence[Run] = ()
     schema: int = SCHEMA
 
@@ -169,7 +171,8 @@ def _case(
     schema = min((run.schema for run in [*treated, *controls]), default=SCHEMA)
     notes += [SCHEMA_1] if schema == 1 else []
     command = _command(claim, experiment, differs)
-    return Case(claim, family, source, experiment, differs, treatment, control, values, notes, command, schema=schema)
+    both = [run for run in runs if any(is_selected(run.values, side) for side in (claim.treatment, claim.control))]
+    return Case(claim, family, source, experiment, differs, treatment, control, values, notes, command, both, schema=schema)
 
 
 def is_selected(values: Mapping[str, Any], side: Side) -> bool:

@@ -14,8 +14,8 @@ import yaml
 
 from clrbench.analysis import verdicts
 from clrbench.analysis.answer import NO_ANSWER
-from clrbench.analysis.arms import Arm
-from clrbench.analysis.commands import command_of
+from clrbench.analysis.arms import Arm, arms_of
+from clrbench.analysis.commands import command_of, command_of_seeds
 from clrbench.measure import PERCENT
 from clrbench.report import figures
 from clrbench.report.claim_table import ClaimRow, ClaimTable, claim_table
@@ -52,7 +52,7 @@ def render(contents: Contents, folder: Path, conf: Path) -> str:
         no_answer=NO_ANSWER,
         first=[_figure(drawing) for drawing in first],
         answer_legend=_legend(contents.answer.compared.best_first, is_short=True) if contents.answer else [],
-        groups=_groups(claim_table(contents.verdicts)),
+        groups=_groups(claim_table(contents.verdicts), conf),
         how_to_choose=how_to_choose(),
         sections=[
             _section(*parts, folder, conf)
@@ -112,7 +112,7 @@ def _first(contents: Contents, anchors: Sequence[str]) -> list[Drawing]:
     return figures.answer_drawings(contents.answer.compared, anchor)
 
 
-def _groups(table: ClaimTable) -> list[dict[str, Any]]:
+def _groups(table: ClaimTable, conf: Path) -> list[dict[str, Any]]:
     """The claims in groups; those that are folded have a summary."""
     few, waiting = (
         f"{len(table.few)} with too few seeds to settle anything",
@@ -125,25 +125,31 @@ def _groups(table: ClaimTable) -> list[dict[str, Any]]:
         ("waiting", "", waiting, table.waiting),
     ]
     return [
-        {"anchor": anchor, "title": title, "summary": summary, "rows": [_claim(row) for row in rows]}
+        {"anchor": anchor, "title": title, "summary": summary, "rows": [_claim(row, conf) for row in rows]}
         for anchor, title, summary, rows in groups
         if rows
     ]
 
 
-def _claim(row: ClaimRow) -> dict[str, Any]:
+def _claim(row: ClaimRow, conf: Path) -> dict[str, Any]:
     return {
-        **vars(row.row),
+        **_verdict(row.row, conf),
         "anchor": row.anchor,
         "why": row.why,
         "is_ours": not row.is_of_the_paper,
-        "numbers": to_html(row.row.values),
-        "variants": [_variant(variant) for variant in row.variants],
+        "variants": [_verdict(variant, conf) for variant in row.variants],
     }
 
 
-def _variant(row: VerdictRow) -> dict[str, Any]:
-    return {**vars(row), "numbers": to_html(row.values)}
+def _verdict(row: VerdictRow, conf: Path) -> dict[str, Any]:
+    """A row with the commands that make its runs again, an arm each, and the one that settles what these leave unsettled."""
+    recorded = [command for arm in arms_of(row.runs) if (command := command_of_seeds(arm.runs, conf))]
+    return {
+        **vars(row),
+        "numbers": to_html(row.values),
+        "commands": recorded or [row.command] * (not row.is_unfounded),
+        "settles": row.command if row.is_unfounded else "",
+    }
 
 
 def _section(

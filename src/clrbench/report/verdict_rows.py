@@ -4,14 +4,19 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from clrbench.analysis.relations import FAILS, Tested
+from clrbench.analysis.relations import FAILS, NOT_RUN, Tested
 from clrbench.analysis.verdicts import Verdict
 from clrbench.report.contents import origin
+from clrbench.runs import Run
 
 
 @dataclass(frozen=True)
 class VerdictRow:
-    """One verdict in words; `values` are its numbers seed by seed."""
+    """One verdict in words; `values` are its numbers seed by seed.
+
+    command: what settles the claim as the paper has it. is_unfounded: whether there are no runs, or too few, to settle it.
+    runs: those that were judged, each with a command of its own.
+    """
 
     id: str
     says: str
@@ -31,6 +36,8 @@ class VerdictRow:
     open: tuple[str, ...]
     notes: tuple[str, ...]
     command: str
+    is_unfounded: bool
+    runs: tuple[Run, ...]
     values: pl.DataFrame
 
 
@@ -58,6 +65,8 @@ def verdict_row(verdict: Verdict) -> VerdictRow:
         open=tuple(claim.open),
         notes=tuple(case.notes),
         command=case.command,
+        is_unfounded=verdict.verdict == NOT_RUN or verdict.has_too_few_seeds,
+        runs=tuple(case.runs),
         values=relation.table(case) if isinstance(relation, Tested) else pl.DataFrame(),
     )
 
