@@ -186,7 +186,7 @@ def test_the_answer_says_which_policy_of_today_ends_highest_and_what_later_paper
         "+0.20 points [+0.20, +0.20] beside cosine, +2.00 points [+2.00, +2.00] beside triangular2."
     )
     assert where.startswith("All this is from cifar10_full on 1,000 images of cifar10;")
-    assert [claim.partition(":")[0] for claim in claims] == ["Yes"]
+    assert [claim.partition(":")[0] for claim in claims] == ["Claims of later papers that hold here"]
     assert "triangular2 at its tuned bounds, at an equal budget (+2.00 points" in claims[0]
 
 

@@ -21,7 +21,7 @@ from clrbench.report.claim_table import claim_table
 from clrbench.report.contents import gather
 from clrbench.report.page import render
 from clrbench.report.summary import BEGIN, END, readme_block, summary, with_block
-from clrbench.report.tables import in_cell, text, to_html, to_markdown
+from clrbench.report.tables import in_cell, summary_frame, text, to_html, to_markdown
 
 CONF = ROOT / "conf"
 
@@ -248,6 +248,24 @@ def test_the_seeds_of_a_run_of_the_paper_share_a_row_and_a_command_for_any_devic
     block = summary(gather(tmp_path, CONF), CONF)
     row = r"81.4% | 81.00% \[68.29, 93.71\] | 2 | `python train.py -m experiment=table1 arm=table1/fixed seed=1,2` |"
     assert row in block
+
+
+def test_a_run_of_the_paper_says_where_its_length_and_arithmetic_are_not_the_papers(tmp_path: Path) -> None:
+    write_run(
+        tmp_path, "fixed", 1, 80.0, experiment="table1_fifth", config={"scale": 0.2, "trainer": {"precision": "bfloat16"}}
+    )
+    block = summary(gather(tmp_path, CONF), CONF).partition("## The runs of the paper")[2].partition("## Table 1")[0]
+    assert "| fixed, 400 iterations, at 1/5 of the paper's length, in bfloat16, images in one order |" in block
+
+
+def test_an_accuracy_on_held_out_images_is_called_so(tmp_path: Path) -> None:
+    write_run(tmp_path, "cosine", 201, 80.0, experiment="rivals_screening", config={"data": {"evaluate": "validation"}})
+    contents = gather(tmp_path, CONF)
+    (section,) = contents.sections
+    assert "accuracy on held-out images, %" in summary_frame(section.arms, section.summary).columns
+    page = render(contents, tmp_path, CONF)
+    assert ">accuracy on held-out images, %</th>" in page
+    assert "test accuracy" not in page.partition('id="rivals_screening"')[2].partition("</section>")[0]
 
 
 def test_the_readme_tells_the_claims_that_are_not_the_papers_in_a_line(tmp_path: Path) -> None:

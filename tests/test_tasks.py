@@ -450,4 +450,4 @@ def test_words_go_by_the_metrics_own_direction_and_unit(
     drawing = accuracy_drawing("one", section.best_first, section.accuracy)
     assert drawing.data["labels"] == ("epoch", "test mse, m2")
     assert "NaN" not in json.dumps(drawing.data)
-    assert "test mse, m2" in summary_frame(section.summary).columns
+    assert "test mse, m2" in summary_frame(section.arms, section.summary).columns

@@ -14,7 +14,7 @@ RIVALS, SCREENING = "rivals", "rivals_screening"
 ENOUGH = 3
 # The families of conf/claims that hold them.
 FAMILIES = (RIVALS, "averaging", "budgets")
-_SHORT = {HOLDS: "Yes", FAILS: "No"}
+_SAID = {HOLDS: "hold", FAILS: "fail"}
 
 
 def today(arms: Sequence[Arm], verdicts: Sequence[Verdict]) -> list[str]:
@@ -66,11 +66,11 @@ def _verdicts(verdicts: Sequence[Verdict]) -> list[str]:
         for verdict in sorted(verdicts, key=lambda one: len(one.case.values))
         if verdict.case.family.name in FAMILIES and verdict.case.values and not verdict.has_too_few_seeds
     }
-    by_outcome = {outcome: [one for one in found.values() if one.verdict == outcome] for outcome in _SHORT}
+    said = {
+        outcome: [f"{one.claim.says} ({one.measured})" for one in found.values() if one.verdict == outcome] for outcome in _SAID
+    }
     settled = [
-        f"{short}: {'; '.join(f'{one.claim.says} ({one.measured})' for one in by_outcome[outcome])}."
-        for outcome, short in _SHORT.items()
-        if by_outcome[outcome]
+        f"Claims of later papers that {_SAID[outcome]} here: {'; '.join(ones)}." for outcome, ones in said.items() if ones
     ]
     undecided = sum(verdict.verdict == INCONCLUSIVE for verdict in found.values())
     return [*settled, f"{undecided} more such claims are inconclusive."] if undecided else settled

@@ -14,6 +14,7 @@ from clrbench.measure import PERCENT, Measure
 from clrbench.range_test.records import Measured
 from clrbench.report.answer_picture import span, span_of
 from clrbench.report.palette import COLOURS, OTHER, colour_of
+from clrbench.report.tables import HELD_OUT, heading_of
 
 DIGITS = 5
 RATE_POINTS = 250
@@ -73,8 +74,15 @@ def accuracy_drawing(name: str, arms: Sequence[Arm], curves: Mapping[str, pl.Dat
     """Accuracy over epochs, an arm a line."""
     ends = [value for arm in arms for value in arm.accuracies.values()]
     measure = arms[0].measure
-    kind = ACCURACY if measure == PERCENT else _kind_of(measure)
+    kind = _of_accuracy(arms) if measure == PERCENT else _kind_of(measure)
     return _drawing(name, kind, curves, _colours(arms), span=span_of(ends) if ends else None)
+
+
+def _of_accuracy(arms: Sequence[Arm]) -> FigureKind:
+    held_out = replace(
+        ACCURACY, words=ACCURACY.words.replace("the whole test set", "held-out images"), labels=("epoch", HELD_OUT)
+    )
+    return held_out if heading_of(arms) == HELD_OUT else ACCURACY
 
 
 def _kind_of(measure: Measure) -> FigureKind:
@@ -104,7 +112,7 @@ def sensitivity_drawing(name: str, setting: str, arms: Sequence[Arm], frame: pl.
     name_of_it = "accuracy" if arms[0].measure == PERCENT else arms[0].measure.metric
     words = f"Mean {name_of_it} at the end of the budget against {key}, with its 95% interval over seeds."
     kind = FigureKind(
-        f"Sensitivity to {key}", words, "value", "accuracy", (key, arms[0].measure.heading), ("low", "high"), has_points=True
+        f"Sensitivity to {key}", words, "value", "accuracy", (key, heading_of(arms)), ("low", "high"), has_points=True
     )
     colours = {arm.name: colour_of(arm) for arm in arms}
     curves = {str(policy): rows.drop("arm") for (policy,), rows in frame.group_by("arm", maintain_order=True)}

@@ -21,13 +21,13 @@ def shipped(root: Path, conf: Path) -> dict[Path, str]:
     """The report and the README of the checkout at `root`, of the records that ship alone."""
     contents, readme = gather(root / "results", conf, [EVIDENCE]), root / "README.md"
     text = with_block(readme.read_text(encoding="utf-8"), readme_block(contents))
-    return {**files(contents, root / "results" / "report", conf), readme: text}
+    return {**files(contents, root / "results" / "report", conf, "make ship"), readme: text}
 
 
-def files(contents: Contents, folder: Path, conf: Path) -> dict[Path, str]:
-    """A report's files in `folder`, and what belongs into each."""
+def files(contents: Contents, folder: Path, conf: Path, maker: str = "make report") -> dict[Path, str]:
+    """A report's files in `folder`, which the command `maker` makes, and what belongs into each."""
     drawn = pictures(contents.answer) if contents.answer else {}
-    made = {"index.html": render(contents, folder, conf), "summary.md": summary(contents, conf), **drawn}
+    made = {"index.html": render(contents, folder, conf), "summary.md": summary(contents, conf, maker), **drawn}
     return {folder / name: text for name, text in made.items()}
 
 

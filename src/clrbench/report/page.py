@@ -24,13 +24,12 @@ from clrbench.report.decision import how_to_choose
 from clrbench.report.figures import Drawing
 from clrbench.report.league_section import section as league_section
 from clrbench.report.palette import COLOURS, colour_of, style
-from clrbench.report.tables import steps_frame, summary_frame, text, to_html
+from clrbench.report.tables import heading_of, steps_frame, summary_frame, text, to_html
 from clrbench.report.titles import question_of
 from clrbench.report.verdict_rows import VerdictRow
 from clrbench.runs import EVIDENCE, Run
 
 HERE = Path(__file__).parent
-_CAPTION = "low and high: the 95% interval; to fixed: iterations to the {} at which the fixed rate ends (median)"
 
 
 def render(contents: Contents, folder: Path, conf: Path) -> str:
@@ -162,7 +161,7 @@ def _section(
         "about": section.name,
         "origin": origin(section.source),
         # Where a ramp ends is no result.
-        "summary": "" if section.range_tests else to_html(summary_frame(section.summary), _caption(section)),
+        "summary": "" if section.range_tests else _summary(section),
         "sentences": section.sentences,
         "steps": to_html(steps_frame(section.steps), "What each change adds, in percentage points"),
         "legend": [] if section.range_tests else _legend(section.best_first),
@@ -171,8 +170,16 @@ def _section(
     }
 
 
-def _caption(section: Section) -> str:
-    return _CAPTION.format("accuracy" if section.measure == PERCENT else "value")
+def _summary(section: Section) -> str:
+    """The table of a section's arms, with the words for its columns."""
+    frame = summary_frame(section.arms, section.summary)
+    ends = "accuracy" if section.measure == PERCENT else "value"
+    words = {
+        "low": "low and high: the 95% interval",
+        "to fixed": f"to fixed: iterations to the {ends} at which the fixed rate ends (median)",
+        "speed-up": "speed-up: the budget of that fixed rate divided by it",
+    }
+    return to_html(frame, "; ".join(said for column, said in words.items() if column in frame.columns))
 
 
 def _legend(arms: Sequence[Arm], is_short: bool = False) -> list[dict[str, Any]]:
@@ -220,7 +227,7 @@ def _arm(arm: Arm, anchor: str, folder: Path, conf: Path) -> dict[str, Any]:
     return {
         "anchor": anchor,
         "label": arm.label,
-        "heading": arm.measure.heading,
+        "heading": heading_of([arm]),
         "rows": [_run(run, folder, conf) for run in arm.runs],
         "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
     }

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -24,14 +25,19 @@ from clrbench.runs import EVIDENCE, OWN, Run
 from clrbench.stats import interval
 
 BEGIN, END = "<!-- results: made by `make ship` -->", "<!-- end of results -->"
+_COLUMNS = (
+    'In the tables of experiments, low and high are the ends of the mean\'s 95% interval over seeds; "to fixed" counts the '
+    'iterations to the accuracy at which the best fixed rate ends (the median over seeds), and "speed-up" is the budget of '
+    "that fixed rate divided by it."
+)
 
 
-def summary(contents: Contents, conf: Path) -> str:
-    """summary.md: the answer, the claims, and a table an experiment."""
+def summary(contents: Contents, conf: Path, maker: str = "make report") -> str:
+    """summary.md, which the command `maker` makes: the answer, the claims, and a table an experiment."""
     table = claim_table(contents.verdicts)
     parts = [
         "# What the runs say",
-        "`make report` generates this file and the page beside it from `results/`.",
+        f"`{maker}` generates this file and the page beside it from `results/`.",
         *_with_picture(answer_paragraphs(contents), "![accuracy against epochs, and the learning rates](table1.svg)"),
     ]
     parts += claims_in_short(table, "")
@@ -40,8 +46,9 @@ def summary(contents: Contents, conf: Path) -> str:
     parts += _paper_runs(contents.runs, contents.verdicts, conf)
     for league in contents.leagues:
         parts += _league(league)
+    parts += [_COLUMNS] if contents.sections else []
     for section in contents.sections:
-        rows = to_markdown(summary_frame(section.summary)) if not section.range_tests else _range_tests(section)
+        rows = to_markdown(summary_frame(section.arms, section.summary)) if not section.range_tests else _range_tests(section)
         title = f"## {in_cell(section.title)} ({in_cell(section.name)}, {origin(section.source)})"
         parts += [title, *map(in_cell, section.sentences), rows]
     if contents.faults:
@@ -182,11 +189,18 @@ def _order(arm: Arm) -> str:
     return "images in one order" if arm.runs[0].values[ORDER] == "fixed" else "images shuffled anew each epoch"
 
 
+def _beside_the_papers(arm: Arm) -> list[str]:
+    """What tells the runs of an arm from the paper's, in length and in arithmetic."""
+    scale = arm.runs[0].values["scale"]
+    shorter = [] if scale == 1 else [f"at {Fraction(scale).limit_denominator(100)} of the paper's length"]
+    return [*shorter, *([f"in {arm.arithmetic}"] if arm.arithmetic else [])]
+
+
 def _paper_row(arm: Arm, number: float, conf: Path) -> str:
     accuracies = list(arm.accuracies.values())
     ends = interval(accuracies)
     mean = f"{fmean(accuracies):.2f}%" + ("" if ends is None else f" [{ends[0]:.2f}, {ends[1]:.2f}]")
-    what = f"{in_cell(arm.name)}, {arm.iterations:,} iterations, {_order(arm)}"
+    what = ", ".join([in_cell(arm.name), f"{arm.iterations:,} iterations", *_beside_the_papers(arm), _order(arm)])
     command = command_of_seeds(arm.runs, conf)
     return f"| {what} | {number:.1f}% | {in_cell(mean)} | {len(accuracies)} | `{command}` |"
 

@@ -7,21 +7,39 @@ from typing import Any
 
 import polars as pl
 
+from clrbench.analysis.arms import Arm
 from clrbench.analysis.decomposition import Step
+from clrbench.measure import PERCENT
 
+# What accuracies are of that choose settings: no test image has a part in them.
+HELD_OUT = "accuracy on held-out images, %"
 # Digits behind the point, by column; others show four significant digits.
 _DIGITS = {
-    **dict.fromkeys(("accuracy", "low", "high", "mean", "difference", "treatment, %", "control, %", "test accuracy, %"), 2),
+    **dict.fromkeys(("accuracy", "low", "high", "mean", "difference", "treatment, %", "control, %"), 2),
+    **dict.fromkeys((PERCENT.heading, HELD_OUT), 2),
     **dict.fromkeys(("iteration", "median", "iterations", "budget", "to fixed", "seed", "runs", "reached"), 0),
     **dict.fromkeys(("train_loss", "test_loss"), 3),
     **dict.fromkeys(("target", "seconds"), 1),
 }
 
 
-def summary_frame(summary: pl.DataFrame) -> pl.DataFrame:
-    """The columns of analysis.arm_table that say something to a reader of one experiment, under short names."""
-    half, names = pl.col("half_width"), summary["measure"].unique().to_list()
-    measured = names[0] if len(names) == 1 else "value"
+def heading_of(arms: Sequence[Arm]) -> str:
+    """What the values of arms are, with the unit; `value` where it isn't the same for all."""
+    names = {HELD_OUT if is_held_out(arm) else arm.measure.heading for arm in arms}
+    return names.pop() if len(names) == 1 else "value"
+
+
+def is_held_out(arm: Arm) -> bool:
+    """Whether an arm's accuracy is that on images held out of training, not on the test images."""
+    return arm.runs[0].is_of_images and arm.runs[0].values.get("data.evaluate") == "validation"
+
+
+def summary_frame(arms: Sequence[Arm], summary: pl.DataFrame) -> pl.DataFrame:
+    """The columns of analysis.arm_table about `arms` that say something to a reader of one experiment, under short names.
+
+    low and high are the ends of the 95% interval of the mean.
+    """
+    half = pl.col("half_width")
     shown = summary.select(
         "arm",
         "settings",
@@ -29,7 +47,7 @@ def summary_frame(summary: pl.DataFrame) -> pl.DataFrame:
         "runs",
         "diverged",
         "failed",
-        pl.col("test_accuracy").alias(measured),
+        pl.col("test_accuracy").alias(heading_of(arms)),
         (pl.col("test_accuracy") - half).alias("low"),
         (pl.col("test_accuracy") + half).alias("high"),
         pl.col("to_fixed").alias("to fixed"),
