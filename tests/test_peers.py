@@ -206,13 +206,14 @@ def test_the_tables_hold_every_figure_once(figures, tmp_path):
     (tmp_path / tables.STEP).parent.mkdir(parents=True)
     (tmp_path / tables.STEP).write_text((ROOT / tables.STEP).read_text())
     shown = [replace(figure, name=figure.name.replace("30 images", "10,000 images")) for figure in figures.values()]
-    record = {"host": "a laptop", "figures": [figure.as_json() for figure in shown]}
+    record = {"command": "make bench", "host": "a laptop", "figures": [figure.as_json() for figure in shown]}
     (tmp_path / tables.PEER).write_text(json.dumps(record))
 
     short, full = tables.documents(tmp_path).values()
     assert "| images a second, float32 | 2,500 | 1,000 | 2,273 | 833 | 625 | 1,667 | 714 |" in short
     assert "| images a second, bfloat16 | 5,000 | 2,000 | 4,545 | 1,667 | 1,250 | 3,333 |  |" in short
     assert "| the loop alone, ms a step | 40.00 | 100.00 |" in short
+    assert "on a laptop, measured by `make bench`." in short
     assert "| clrbench | 40.0 | 20.0 | 20.0 | 10.0 | 40.00 | 2.0 | 500 | 1.50 |" in full
     assert "| stock Lightning, float32 / clrbench | 3.00 | 3.00 - 3.00 | times | at least 1.9 | yes |" in full
     assert full.startswith("before\n")

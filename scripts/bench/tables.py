@@ -44,12 +44,11 @@ def _in_short(root: Path) -> str:
     if not (root / PEER).is_file():
         return NOT_MEASURED
     host, figures = _record(root / PEER)
+    command = json.loads((root / PEER).read_text(encoding="utf-8"))["command"]
     them = _contestants(figures)
     images = [(f"images a second, {what}", *(_images_a_second(figures, it, what) for it in them)) for what in PRECISIONS]
     loops = ("the loop alone, ms a step", *(_median(figures, f"step, {it}, {LINEAR}") for it in them))
-    said = (
-        f"`cifar10_full` on {host}, measured by `make bench PART=peers`. [docs/speed.md](docs/speed.md) says how, and has more."
-    )
+    said = f"`cifar10_full` on {host}, measured by `{command}`. [docs/speed.md](docs/speed.md) says how, and has more."
     return "\n\n".join([said, _table(("figure", *them), [*images, loops])])
 
 
