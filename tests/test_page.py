@@ -88,6 +88,14 @@ def test_on_paper_a_fold_is_there_only_where_it_is_open(report: Path, chromium: 
     assert page.get_by_text("Folded parts are printed where they are open.").is_visible()
 
 
+def test_no_heading_of_the_claims_runs_into_the_next(report: Path, chromium: Any) -> None:
+    page = Visit(chromium, ("file:", "data:"), viewport={"width": 1280, "height": 900}).page
+    page.goto((report / "index.html").as_uri())
+    heads = page.locator("#settled .claims > thead th")
+    assert heads.count() == 4
+    assert heads.evaluate_all("cells => cells.every(cell => cell.scrollWidth <= cell.clientWidth)")
+
+
 @pytest.mark.parametrize("context", [{"viewport": {"width": 360, "height": 740}, "has_touch": True}, {"color_scheme": "dark"}])
 def test_it_fits_a_phone_and_a_dark_screen(report: Path, chromium: Any, context: dict[str, Any]) -> None:
     visit = Visit(chromium, ("file:", "data:"), **context)
@@ -104,9 +112,15 @@ def test_it_fits_a_phone_and_a_dark_screen(report: Path, chromium: Any, context:
         assert min(map(int, re.findall(r"\d+", ink))) > 200
         assert page.evaluate("drawn.get(plots[0]).axes[0].stroke()") == page.evaluate("ink()") == "#e8e8e8"
     else:
+        # Claim, verdict and number are in sight, one below the other.
+        cells = page.locator("#c1 > tr").first.locator("th, td").all()
+        boxes = [cell.bounding_box() for cell in cells]
+        assert all(box["x"] + box["width"] <= 360 for box in boxes)
+        assert [box["y"] for box in boxes] == sorted({box["y"] for box in boxes})
         # What scrolls sideways keeps its first column in sight.
-        table = page.get_by_role("region", name="Settled")
+        page.locator("#table1-arm-1").evaluate("fold => { for (let at = fold; at; at = at.parentElement) at.open = true; }")
+        table = page.locator("#table1-arm-1 .scroll")
         table.evaluate("box => { box.scrollLeft = 200; }")
         left = table.locator("tbody th").first.evaluate("cell => cell.getBoundingClientRect().left")
-        assert 0 <= left < 30
+        assert 0 <= left < 60
     assert visit.troubles == []

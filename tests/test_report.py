@@ -20,6 +20,7 @@ from clrbench.report import outputs
 from clrbench.report.claim_table import claim_table
 from clrbench.report.contents import gather
 from clrbench.report.page import render
+from clrbench.report.palette import dashes
 from clrbench.report.summary import BEGIN, END, readme_block, summary, with_block
 from clrbench.report.tables import in_cell, summary_frame, text, to_html, to_markdown
 
@@ -106,6 +107,23 @@ def test_thinning_keeps_the_ends_of_cycles_and_of_the_budget(tmp_path: Path) -> 
     points = section.accuracy["triangular"]["iteration"].to_list()
     assert len(points) < 220
     assert {700, 1400, 2100, 2800, 3500, 4000} <= set(points)
+
+
+def test_a_dash_is_that_of_the_setting_for_every_policy_and_tells_policies_of_one_colour_apart(tmp_path: Path) -> None:
+    for name, behind in (("fixed", 0.0), ("decay", 1.0)):
+        for precision, by in (("float32", 0.5), ("bfloat16", -0.5)):
+            config = {"trainer": {"precision": precision}}
+            write_run(
+                tmp_path, name, 1, 80.0 + behind + (by if name == "fixed" else -by), experiment="table1_fifth", config=config
+            )
+    (section,) = gather(tmp_path, CONF).sections
+    found = dashes(section.best_first)
+    assert {label.partition("=")[2]: found[label] for label in found} == {"float32)": 0, "bfloat16)": 1}
+    assert len(found) == 4
+    for name, seed in (("linear", 11), ("wsd", 11)):
+        write_run(tmp_path, name, seed, 80.0, experiment="rivals")
+    rivals = next(section for section in gather(tmp_path, CONF).sections if section.experiment == "rivals")
+    assert sorted(dashes(rivals.best_first).values()) == [0, 1]
 
 
 def test_a_damaged_record_is_left_out_and_told(tmp_path: Path) -> None:

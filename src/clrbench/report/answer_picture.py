@@ -41,6 +41,12 @@ def pictures(answer: Answer) -> dict[str, str]:
     return {name: _picture(answer.compared, size) for name, size in SIZES.items()}
 
 
+def answer_dashes(found: Compared) -> dict[str, int]:
+    """For each label the number of its dash in svg.DASHES: whole lines for the two arms of the claim."""
+    others = [arm for arm in found.best_first if arm not in (found.treatment, found.control)]
+    return {arm.label: others.index(arm) + 1 if arm in others else 0 for arm in found.best_first}
+
+
 def span(found: Compared) -> tuple[float, float]:
     """The ends of the picture's axis of accuracy, in percent."""
     return span_of([fmean(arm.accuracies.values()) for arm in found.best_first] + list(found.paper.values()))
@@ -70,7 +76,7 @@ def _picture(found: Compared, size: Size) -> str:
         *_target(found, accuracy, curves, size.reached),
         svg.words(4, accuracy.bottom + 34, "learning rate"),
         rate.clip("below"),
-        *_rate(rate, arms, rates),
+        *_rate(found, rate, rates),
         *_epochs(rate, epochs, size.ticks),
     ]
     iterations = found.treatment.iterations / curves[arms.index(found.treatment)]["epoch"][-1]
@@ -85,21 +91,27 @@ def _said(found: Compared) -> str:
 
 def _key(found: Compared, width: int) -> Iterator[str]:
     """The names in their colours with the accuracy at the end, as many in a row as fit."""
-    entries = [(colour_of(arm), f"{arm.name} {fmean(arm.accuracies.values()):.1f}%") for arm in found.best_first]
-    entries += [("", "◇ the paper's number"), ("", "band: 95% interval")]
+    entries = [
+        (colour_of(arm), _dash(found, arm), f"{arm.name} {fmean(arm.accuracies.values()):.1f}%") for arm in found.best_first
+    ]
+    entries += [("", "", "◇ the paper's number"), ("", "", "band: 95% interval")]
     row, x = 0, 4.0
     line = ""
-    for kind, said in entries:
-        needed = 26 + LETTER * len(said)
+    for kind, dash, said in entries:
+        needed = 34 + LETTER * len(said)
         if x + needed > width and line:
             yield line
             line, x, row = "", 4.0, row + 1
         y = 38 + 20 * row
         if kind:
-            line += f'<path class="{kind}" d="M{x:.1f} {y - 4.5:.1f}h16" stroke="currentColor" stroke-width="4"/>'
-        line += svg.words(x + (21 if kind else 2), y, said)
+            line += svg.sample(x, y - 4.5, 24, kind, 4, dash)
+        line += svg.words(x + (29 if kind else 2), y, said)
         x += needed
     yield line
+
+
+def _dash(found: Compared, arm: Arm) -> str:
+    return svg.DASHES[answer_dashes(found)[arm.label] % len(svg.DASHES)]
 
 
 def _accuracy(found: Compared, axes: svg.Axes, curves: Sequence[pl.DataFrame]) -> Iterator[str]:
@@ -113,8 +125,10 @@ def _accuracy(found: Compared, axes: svg.Axes, curves: Sequence[pl.DataFrame]) -
             low_and_high = whole["low"].to_list(), whole["high"].to_list()
             yield axes.band(whole["epoch"].to_list(), *low_and_high, colour_of(arm), "above")
     for arm, curve in drawn:
-        width = 2.6 if arm in (found.treatment, found.control) else 1.4
-        yield axes.line(curve["epoch"].to_list(), curve["accuracy"].to_list(), colour_of(arm), width, "above")
+        width = 2.6 if arm in (found.treatment, found.control) else 1.6
+        yield axes.line(
+            curve["epoch"].to_list(), curve["accuracy"].to_list(), colour_of(arm), width, "above", _dash(found, arm)
+        )
     for arm, curve in drawn:
         if arm.name in found.paper:
             yield axes.mark(curve["epoch"][-1], found.paper[arm.name], colour_of(arm))
@@ -132,12 +146,13 @@ def _target(found: Compared, axes: svg.Axes, curves: Sequence[pl.DataFrame], rea
         yield svg.words(x - 8, y - 9, reached.format(target=found.target, needed=needed), "end", "halo")
 
 
-def _rate(axes: svg.Axes, arms: Sequence[Arm], rates: Sequence[pl.DataFrame]) -> Iterator[str]:
+def _rate(found: Compared, axes: svg.Axes, rates: Sequence[pl.DataFrame]) -> Iterator[str]:
     yield axes.rule(0, "0")
     yield axes.rule(axes.y[1], f"{axes.y[1]:g}")
-    for arm, curve in list(zip(arms, rates, strict=True))[::-1]:
+    for arm, curve in list(zip(found.best_first, rates, strict=True))[::-1]:
         if not curve.is_empty():
-            yield axes.line(curve["epoch"].to_list(), curve["rate"].to_list(), colour_of(arm), 1.4, "below")
+            columns = curve["epoch"].to_list(), curve["rate"].to_list()
+            yield axes.line(*columns, colour_of(arm), 1.4, "below", _dash(found, arm))
 
 
 def _epochs(axes: svg.Axes, epochs: float, ticks: int) -> Iterator[str]:

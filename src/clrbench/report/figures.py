@@ -1,7 +1,6 @@
 """The report's interactive figures as data: the page draws them and makes their tables in the browser."""
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,8 +11,8 @@ from clrbench.analysis.arms import Arm
 from clrbench.analysis.compared import Compared
 from clrbench.measure import PERCENT, Measure
 from clrbench.range_test.records import Measured
-from clrbench.report.answer_picture import span, span_of
-from clrbench.report.palette import COLOURS, OTHER, colour_of
+from clrbench.report.answer_picture import answer_dashes, span, span_of
+from clrbench.report.palette import COLOURS, OTHER, colour_of, dashes
 from clrbench.report.tables import HELD_OUT, heading_of
 
 DIGITS = 5
@@ -75,7 +74,7 @@ def accuracy_drawing(name: str, arms: Sequence[Arm], curves: Mapping[str, pl.Dat
     ends = [value for arm in arms for value in arm.accuracies.values()]
     measure = arms[0].measure
     kind = _of_accuracy(arms) if measure == PERCENT else _kind_of(measure)
-    return _drawing(name, kind, curves, _colours(arms), span=span_of(ends) if ends else None)
+    return _drawing(name, kind, curves, _colours(arms), dashes(arms), span=span_of(ends) if ends else None)
 
 
 def _of_accuracy(arms: Sequence[Arm]) -> FigureKind:
@@ -93,7 +92,7 @@ def _kind_of(measure: Measure) -> FigureKind:
 def rate_drawing(name: str, arms: Sequence[Arm], rates: Mapping[str, pl.DataFrame]) -> Drawing:
     """The learning rate over epochs, an arm a line, thinned: the formula gives all points."""
     curves = {arm: curve.gather_every(max(1, len(curve) // RATE_POINTS)) for arm, curve in rates.items()}
-    return _drawing(name, RATE, curves, _colours(arms))
+    return _drawing(name, RATE, curves, _colours(arms), dashes(arms))
 
 
 def target_drawing(name: str, arms: Sequence[Arm], curves: Mapping[str, pl.DataFrame]) -> Drawing:
@@ -103,7 +102,7 @@ def target_drawing(name: str, arms: Sequence[Arm], curves: Mapping[str, pl.DataF
         arm: curve.with_columns(pl.when(pl.col(column).is_finite()).then(pl.col(column)).alias(column) for column in columns)
         for arm, curve in curves.items()
     }
-    return _drawing(name, TARGETS, finite, _colours(arms))
+    return _drawing(name, TARGETS, finite, _colours(arms), dashes(arms))
 
 
 def sensitivity_drawing(name: str, setting: str, arms: Sequence[Arm], frame: pl.DataFrame) -> Drawing:
@@ -116,7 +115,7 @@ def sensitivity_drawing(name: str, setting: str, arms: Sequence[Arm], frame: pl.
     )
     colours = {arm.name: colour_of(arm) for arm in arms}
     curves = {str(policy): rows.drop("arm") for (policy,), rows in frame.group_by("arm", maintain_order=True)}
-    return _drawing(name, kind, curves, colours)
+    return _drawing(name, kind, curves, colours, _one_by_one(colours))
 
 
 def range_drawing(name: str, arm: str, measured: Measured) -> Drawing:
@@ -136,7 +135,7 @@ def range_drawing(name: str, arm: str, measured: Measured) -> Drawing:
         {"label": label, "x": _rounded(rate), "span": [_rounded(low), _rounded(high)]}
         for label, rate, (low, high) in bounds.found
     ]
-    return _drawing(name, kind, curves, colours, marks=marks)
+    return _drawing(name, kind, curves, colours, _one_by_one(colours), marks=marks)
 
 
 def answer_drawings(found: Compared, anchor: str) -> list[Drawing]:
@@ -145,7 +144,7 @@ def answer_drawings(found: Compared, anchor: str) -> list[Drawing]:
     paper = {arm.label: found.paper[arm.name] for arm in found.best_first if arm.name in found.paper}
     focus = [found.treatment.label, found.control.label]
     names = {arm.label: arm.name for arm in found.best_first}
-    shared = {"arms": arms, "names": names, "focus": focus, "sync": "answer"}
+    shared = {"arms": arms, "names": names, "focus": focus, "dashes": answer_dashes(found), "sync": "answer"}
     whole = {"of": f"{anchor}-accuracy", **shared, "paper": paper, "span": list(span(found))}
     # The policies of somebody else's code have no rates to draw.
     has_rates = any(arm.runs[0].schedule for arm in found.best_first)
@@ -154,15 +153,18 @@ def answer_drawings(found: Compared, anchor: str) -> list[Drawing]:
 
 
 def _drawing(
-    name: str, kind: FigureKind, curves: Mapping[str, pl.DataFrame], colours: Mapping[str, str], **more: Any
+    name: str,
+    kind: FigureKind,
+    curves: Mapping[str, pl.DataFrame],
+    colours: Mapping[str, str],
+    dash: Mapping[str, int],
+    **more: Any,
 ) -> Drawing:
-    seen: Counter[str] = Counter()
     drawn = []
     for arm, curve in curves.items():
         colour = colours.get(arm, OTHER)
         columns = {column: [_rounded(value) for value in curve[column].to_list()] for column in curve.columns}
-        drawn.append({"arm": arm, "policy": colour, "dash": seen[colour], "columns": columns})
-        seen[colour] += 1
+        drawn.append({"arm": arm, "policy": colour, "dash": dash.get(arm, 0), "columns": columns})
     figure = {
         "x": kind.x,
         "y": kind.y,
@@ -177,6 +179,12 @@ def _drawing(
 
 def _colours(arms: Sequence[Arm]) -> dict[str, str]:
     return {arm.label: colour_of(arm) for arm in arms}
+
+
+def _one_by_one(colours: Mapping[str, str]) -> dict[str, int]:
+    """Dashes of lines by how many before them have their colour."""
+    seen = list(colours.values())
+    return {line: seen[:at].count(colour) for at, (line, colour) in enumerate(colours.items())}
 
 
 def _rounded(value: float | int | None) -> float | int | None:

@@ -18,8 +18,6 @@ from clrbench.report.palette import COLOURS, OTHER
 
 # From how many margins on a cell of the heat map has the next darker colour.
 _SHADES = (1.0, 2.0, 4.0)
-# Tell policies of one colour apart.
-_DASHES = ("", "7 4", "2 3", "9 3 2 3")
 
 
 @dataclass(frozen=True)
@@ -134,23 +132,24 @@ def _peak(standing: Standing, task: str, policy: str, far: set[tuple[str, str]])
 def profile(standing: Standing, anchor: str) -> str:
     """An SVG: the share of tasks on which each policy is within so many margins of the best."""
     axes = svg.Axes(46, 40, 430, 230, (0, WITHIN[-1]), (0, 100))
-    title = "Share of tasks (%) within so many margins of the best policy"
+    title = "Share of tasks (%) by how far below the best policy"
     parts = [svg.words(4, 18, title), axes.clip(anchor)]
     parts += [axes.rule(value, f"{value}") for value in (0, 25, 50, 75, 100)]
     parts += [axes.tick(value, f"{value:g}") for value in (0, 1, 2, 4, 6, 8)]
+    parts.append(svg.words(axes.left + axes.width, axes.bottom + 35, "margins below the best", "end", "soft"))
     ends: list[tuple[float, str, str, str]] = []
     for policy, shares in zip(standing.policies, standing.profiles, strict=True):
         colour = _colour(policy)
-        dash = _DASHES[[end[2] for end in ends].count(colour) % len(_DASHES)]
+        dash = svg.DASHES[[COLOURS[end[2]] for end in ends].count(COLOURS[colour]) % len(svg.DASHES)]
         parts.append(axes.line(WITHIN, [100 * share.value for share in shares], colour, 2, anchor, dash))
         ends.append((100 * shares[WITHIN.index(1.0)].value, policy, colour, dash))
     ends.sort(reverse=True)
     for place, (share, policy, colour, dash) in enumerate(ends):
         y = axes.top + 12 + place * 22
-        stroke = f'd="M{axes.left + 446:.0f} {y - 4:.0f}h22" stroke="currentColor" stroke-width="3" stroke-dasharray="{dash}"'
-        parts += [f'<path class="{colour}" {stroke}/>', svg.words(axes.left + 476, y, f"{policy} {share:.0f}% at 1")]
+        key = svg.sample(axes.left + 446, y - 4, 24, colour, 3, dash)
+        parts += [key, svg.words(axes.left + 478, y, f"{policy} {share:.0f}% at 1")]
     said = "; ".join(f"{policy} {share:.0f}%" for share, policy, *_ in ends)
-    return svg.document(700, 300, title, f"Within one margin: {said}.", parts)
+    return svg.document(700, 316, title, f"Within one margin: {said}.", parts)
 
 
 def _colour(policy: str) -> str:

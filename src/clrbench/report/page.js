@@ -14,7 +14,7 @@ function figureOf(name) {
   if (!figure.of) return figure;
   const whole = DATA.figures[figure.of];
   const curves = figure.arms.map((arm) => whole.curves.find((curve) => curve.arm === arm)).filter(Boolean);
-  return { ...whole, ...figure, curves: curves.map((curve) => ({ ...curve, dash: 0 })) };
+  return { ...whole, ...figure, curves: curves.map((curve) => ({ ...curve, dash: figure.dashes[curve.arm] })) };
 }
 
 // Figures. A logarithmic axis has no place for 0 and below.
@@ -52,7 +52,7 @@ function options(plot, figure, curves, tables) {
   const series = [{}];
   const bands = [];
   for (const [at, curve] of curves.entries()) {
-    const width = figure.focus?.includes(curve.arm) ? 3 : figure.focus ? 1.3 : 2;
+    const width = figure.focus?.includes(curve.arm) ? 3 : figure.focus ? 1.6 : 2;
     series.push({ label: curve.arm, stroke: colourOf(curve), width, dash: DASHES[curve.dash % DASHES.length], spanGaps: true, points: { show: figure.points, size: 6 } });
     if (tables[at].length === 4) {
       const edge = { stroke: "transparent", width: 0, spanGaps: true, points: { show: false } };

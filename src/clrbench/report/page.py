@@ -16,14 +16,16 @@ from clrbench.analysis import verdicts
 from clrbench.analysis.answer import NO_ANSWER
 from clrbench.analysis.arms import Arm, arms_of
 from clrbench.analysis.commands import command_of, command_of_seeds
+from clrbench.analysis.compared import Compared
 from clrbench.measure import PERCENT
 from clrbench.report import figures
+from clrbench.report.answer_picture import answer_dashes
 from clrbench.report.claim_table import ClaimRow, ClaimTable, claim_table
 from clrbench.report.contents import Contents, Section, origin
 from clrbench.report.decision import how_to_choose
 from clrbench.report.figures import Drawing
 from clrbench.report.league_section import section as league_section
-from clrbench.report.palette import COLOURS, colour_of, style
+from clrbench.report.palette import COLOURS, colour_of, dashes, style
 from clrbench.report.tables import heading_of, steps_frame, summary_frame, text, to_html
 from clrbench.report.titles import question_of
 from clrbench.report.verdict_rows import VerdictRow
@@ -50,7 +52,7 @@ def render(contents: Contents, folder: Path, conf: Path) -> str:
         shipped=sum(run.source == EVIDENCE for run in contents.runs),
         no_answer=NO_ANSWER,
         first=[_figure(drawing) for drawing in first],
-        answer_legend=_legend(contents.answer.compared.best_first, is_short=True) if contents.answer else [],
+        answer_legend=_answer_legend(contents.answer.compared) if contents.answer else [],
         groups=_groups(claim_table(contents.verdicts), conf),
         how_to_choose=how_to_choose(),
         sections=[
@@ -182,13 +184,16 @@ def _summary(section: Section) -> str:
     return to_html(frame, "; ".join(said for column, said in words.items() if column in frame.columns))
 
 
-def _legend(arms: Sequence[Arm], is_short: bool = False) -> list[dict[str, Any]]:
-    """A box an arm. dash: how many arms before it have its colour; is_short: by their names alone."""
-    colours = [colour_of(arm) for arm in arms]
-    return [
-        {"arm": arm.label, "name": arm.name if is_short else arm.label, "policy": colour, "dash": colours[:at].count(colour)}
-        for at, (arm, colour) in enumerate(zip(arms, colours, strict=True))
-    ]
+def _legend(arms: Sequence[Arm]) -> list[dict[str, Any]]:
+    """A box an arm, in the colour and dash of its line."""
+    dash = dashes(arms)
+    return [{"arm": arm.label, "name": arm.label, "policy": colour_of(arm), "dash": dash[arm.label]} for arm in arms]
+
+
+def _answer_legend(found: Compared) -> list[dict[str, Any]]:
+    """The same for the answer's figure, by the names alone."""
+    dash = answer_dashes(found)
+    return [{"arm": arm.label, "name": arm.name, "policy": colour_of(arm), "dash": dash[arm.label]} for arm in found.best_first]
 
 
 def _drawings(section: Section, anchor: str) -> Sequence[Drawing]:

@@ -1,6 +1,6 @@
 """One colour a policy, the same in every picture and on every page, in light and in dark."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from clrbench.analysis.arms import Arm
 
@@ -28,6 +28,24 @@ def colour_of(arm: Arm) -> str:
     """The name in COLOURS of an arm's policy; `other` for one from outside and for those without a colour of their own."""
     policy = arm.runs[0].result.policy
     return policy if policy in COLOURS else OTHER
+
+
+def dashes(arms: Sequence[Arm]) -> dict[str, int]:
+    """For each label the number of its dash: one a setting, the same for every policy, and others for policies of one colour.
+
+    The first setting, plain float32 if it is there, has whole lines.
+    """
+    settings = {arm.label: arm.label.removeprefix(arm.name) for arm in arms}
+    in_order = list(dict.fromkeys(settings[arm.label] for arm in sorted(arms, key=lambda arm: bool(arm.arithmetic))))
+    names: dict[tuple[str, str], list[str]] = {}
+    for arm in arms:
+        alike = names.setdefault(COLOURS[colour_of(arm)], [])
+        if arm.name not in alike:
+            alike.append(arm.name)
+    return {
+        arm.label: names[COLOURS[colour_of(arm)]].index(arm.name) * len(in_order) + in_order.index(settings[arm.label])
+        for arm in arms
+    }
 
 
 def style(rule: Callable[[str, str], str]) -> str:

@@ -6,6 +6,8 @@ from html import escape
 
 from clrbench.report.palette import style
 
+# What tells lines apart where colours don't: strokes and gaps in pixels; page.js and page.css have the same four.
+DASHES = ("", "7 4", "2 3", "9 3 2 3")
 _INK = (
     "text{font:13px system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif;fill:#1f2328}"
     ".soft{fill:#59636e}.grid{stroke:#8b949e;stroke-opacity:.3}.halo{paint-order:stroke;stroke:#fff;stroke-width:4px}"
@@ -27,6 +29,12 @@ def words(x: float, y: float, said: str, anchor: str = "start", kind: str = "") 
     """Text whose baseline is at y."""
     style_of = f' class="{kind}"' if kind else ""
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{style_of}>{escape(said)}</text>'
+
+
+def sample(x: float, y: float, length: float, kind: str, width: float, dash: str = "") -> str:
+    """A stroke of a line, as a key shows it. dash: see Axes.line."""
+    dashed = f'stroke-dasharray="{dash}" ' if dash else ""
+    return f'<path class="{kind}" d="M{x:.1f} {y:.1f}h{length:g}" stroke="currentColor" {dashed}stroke-width="{width:g}"/>'
 
 
 @dataclass(frozen=True)
