@@ -13,11 +13,14 @@ import own_tasks
 import pytest
 import torch
 from conftest import ROOT, composed
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf
 from rich.console import Console as RichConsole
 from sweeps import IN_THIS_PROCESS, rows, run, started, wait_until
 
 from clrbench import config as forms
 from clrbench.analysis.verdicts import judge_all
+from clrbench.cli import measure_bounds
 from clrbench.data.batches import ALL, Share
 from clrbench.errors import ClrbenchError
 from clrbench.packages import Callback
@@ -320,6 +323,23 @@ def test_bounds_are_measured_once_by_the_modules_own_validation_and_never_on_tes
     assert planned(look_up).job.config.bounds == planned(carry_out).job.config.bounds == bounds
     assert not seen
     assert "has no " not in "".join(said)
+
+
+def test_each_range_test_of_an_own_module_prints_its_bounds_and_keeps_its_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed = (*OWN, *METRIC, *RATES[2:], "range_test.seeds=[1]", "range_test.high=0.1")
+    monkeypatch.setattr(HydraConfig, "get", lambda: OmegaConf.create({"overrides": {"task": list(typed)}}))
+    for points in (5, 6):
+        measure_bounds(
+            composed(
+                *typed, f"range_test.points={points}", f"paths.results={tmp_path}/results", f"paths.outputs={tmp_path}/outputs"
+            )
+        )
+    pictures = list(tmp_path.glob("outputs/report/range_test-*.svg"))
+    assert len(pictures) == 2
+    said = capsys.readouterr().out
+    assert all(str(picture) in said for picture in pictures)
 
 
 def test_bounds_of_images_are_not_taken(make_config: Make) -> None:

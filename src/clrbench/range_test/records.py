@@ -37,15 +37,19 @@ class Measured:
         return [str(config[choice]["name"]) for choice in ("data", "model", "optimizer")]
 
     @property
-    def classes(self) -> int:
-        """How many classes the images have."""
+    def classes(self) -> int | None:
+        """How many classes the images have; None where nothing is classified."""
         return int(self.runs[0].config["images"]["classes"])
 
     @property
     def file_name(self) -> str:
         """Tells the picture of this range test from those with other settings."""
-        settings = digits([sorted(run.result.name for run in self.runs), self.bounds.rule])
-        return "-".join([RANGE_TEST, *self.subject, settings])
+        return "-".join([RANGE_TEST, *self.subject, self._digits])
+
+    @property
+    def _digits(self) -> str:
+        """Those of all that decides the bounds."""
+        return digits([sorted(run.result.name for run in self.runs), self.bounds.rule])
 
 
 def judged(runs: Sequence[Run], rule: str, told: Sequence[str] = (), is_given: bool = True) -> Measured:

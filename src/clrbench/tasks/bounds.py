@@ -37,10 +37,11 @@ _OF_A_RUN = ("policy", "iterations", "seed", "evaluate_every", "scale")
 
 @dataclass(frozen=True)
 class OwnMeasured(Measured):
-    """The range test of a user's own module, whose ramps are no runs."""
+    """The range test of a user's own module, whose ramps are no runs. identity: all that decides the bounds."""
 
     names: Sequence[str]
     found: Sequence[Curve]
+    identity: Mapping[str, Any]
 
     @property
     def curves(self) -> list[Curve]:
@@ -51,6 +52,15 @@ class OwnMeasured(Measured):
     def subject(self) -> Sequence[str]:
         """The names of data and module."""
         return self.names
+
+    @property
+    def classes(self) -> None:
+        """None: a module is judged by a metric of its own."""
+        return None
+
+    @property
+    def _digits(self) -> str:
+        return digits(self.identity)
 
 
 def measure_own(config: Config, say: Say) -> OwnMeasured:
@@ -135,7 +145,7 @@ def _read(spec: OwnSpec, say: Say) -> OwnMeasured:
         )
     bounds: dict[str, Any] = {key: _tuple(value) for key, value in content["bounds"].items()}
     curves = [Curve(**one | {key: np.array(one[key], float) for key in _VALUES}) for one in content["curves"]]
-    return OwnMeasured((), FoundBounds(**bounds), [spec.config.data.name, spec.config.model.name], curves)
+    return OwnMeasured((), FoundBounds(**bounds), [spec.config.data.name, spec.config.model.name], curves, _identity(spec))
 
 
 def _tuple(value: Any) -> Any:
