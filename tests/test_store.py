@@ -57,6 +57,13 @@ def test_evaluations_come_back_exactly(tmp_path_factory, written):
     assert record.evaluations() == written
 
 
+@pytest.mark.parametrize("name", store.COLUMNS)
+def test_a_metric_never_repeats_a_column_of_the_record(tmp_path, name):
+    with pytest.raises(ClrbenchError, match=f"{name} is a column of evals.csv already"):
+        Record(tmp_path).write_evaluations([dataclasses.replace(ROW, metrics={**METRICS, name: 1.0})])
+    assert Record(tmp_path).evaluations() == []
+
+
 def test_a_loss_that_is_not_a_number_comes_back_as_such(tmp_path):
     Record(tmp_path).write_evaluations([dataclasses.replace(ROW, train_loss=math.nan, metrics={"test_loss": math.inf})])
     (row,) = Record(tmp_path).evaluations()

@@ -269,6 +269,7 @@ def test_data_that_cannot_be_dealt_again_are_told_and_recorded(make_config: Make
     [
         (["task.mode=min"], "task.monitor is open"),
         (["task.monitor=val_mse"], r"is less of val_mse better, or more\? Say task.mode=min or task.mode=max"),
+        (["task.monitor=train_loss", "task.mode=min"], "task.monitor=train_loss is what a record calls a column of its own"),
         (["task.monitor=val_mse", "task.mode=max"], "task.mode=max contradicts task.monitor=val_mse, of which less is better"),
         ([*METRIC, "task.data._target_=own_tasks.WithoutVal"], "WithoutVal has no val_dataloader"),
         (
@@ -345,6 +346,16 @@ def test_each_range_test_of_an_own_module_prints_its_bounds_and_keeps_its_pictur
 def test_bounds_of_images_are_not_taken(make_config: Make) -> None:
     with pytest.raises(ClrbenchError, match="say between which rates its policies move"):
         make_config(*OWN, *METRIC)
+
+
+def test_metrics_called_as_columns_of_the_record_are_left_out_with_one_line(
+    make_config: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result, record = train(make_config(*OWN, *METRIC, *RATES, "task.module._target_=own_tasks.Homonym"), Console())
+    assert result.status == "finished", result.reason
+    assert all(0 < row.lr <= 0.01 for row in record.evaluations())
+    assert list(record.evaluations()[-1].metrics) == ["val_mse", "val_size"]
+    assert capsys.readouterr().out.count("lr, epoch, seconds: left out of what validation_step logs") == 1
 
 
 def test_a_monitor_that_is_never_logged_fails_before_an_epoch_is_trained(make_config: Make, seen: list[Any]) -> None:

@@ -118,10 +118,15 @@ class Record:
             return current_config(loaded)
 
     def write_evaluations(self, rows: Sequence[Evaluation], *, flush: bool = True) -> None:
-        """Write evals.csv, whole: a kill leaves the old rows or the new ones; flush: so does a failure of the power."""
+        """Write evals.csv, whole: a kill leaves the old rows or the new ones; flush: so does a failure of the power.
+
+        Raises ClrbenchError for a metric that is called as a column of COLUMNS.
+        """
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
         metrics = list(dict.fromkeys(name for row in rows for name in row.metrics))
+        if repeated := [name for name in metrics if name in COLUMNS]:
+            raise ClrbenchError(f"{repeated[0]} is a column of evals.csv already: give the metric another name")
         table.writerow([*_BEFORE, *metrics, *_BEHIND])
         table.writerows(
             [row.iteration, row.epoch, row.lr, row.train_loss, *(row.metrics.get(name, "") for name in metrics), row.seconds]
@@ -160,6 +165,7 @@ class Record:
 
 # The columns of evals.csv before its metrics and behind them, and the keys of result.json.
 _BEFORE, _BEHIND = ("iteration", "epoch", "lr", "train_loss"), ("seconds",)
+COLUMNS = (*_BEFORE, *_BEHIND)
 _RESULT = frozenset(one.name for one in fields(Result))
 
 
@@ -178,7 +184,7 @@ def _blaming(path: Path) -> Iterator[None]:
 
 
 def _evaluation(row: Mapping[str, str]) -> Evaluation:
-    metrics = {name: float(value) for name, value in row.items() if name not in (*_BEFORE, *_BEHIND) and value}
+    metrics = {name: float(value) for name, value in row.items() if name not in COLUMNS and value}
     epoch, lr, train_loss, seconds = (float(row[name]) for name in (*_BEFORE[1:], *_BEHIND))
     return Evaluation(int(row["iteration"]), epoch, lr, train_loss, metrics, seconds)
 

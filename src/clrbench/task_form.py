@@ -6,6 +6,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from clrbench.errors import ConfigError
+from clrbench.store import COLUMNS
 
 MODES = ("min", "max")
 _LESS = {"loss", "error", "err", "bpc", "bpb", "perplexity", "ppl", "nll", "mse", "rmse", "mae", "mape", "fid", "wer", "cer"}
@@ -65,6 +66,11 @@ def check_own(config: Any) -> None:
     if not task.monitor:
         raise ConfigError(
             "task.monitor is open: say which metric compares runs, as validation_step logs it: task.monitor=val_loss"
+        )
+    if task.monitor in COLUMNS:
+        raise ConfigError(
+            f"task.monitor={task.monitor} is what a record calls a column of its own: log the metric by another name, as "
+            f"val_{task.monitor}"
         )
     words = set(re.split(r"[^a-z0-9]+", task.monitor.lower()))
     named = "min" if words & _LESS else "max" if words & _MORE else None

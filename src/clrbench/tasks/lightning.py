@@ -57,7 +57,7 @@ class LightningTask:
 
     def recorder(self, module: Any, on_evaluation: Any, checkpoint: Path) -> OwnRecorder:
         """What evaluates and saves."""
-        return OwnRecorder(self._spec, on_evaluation, checkpoint)
+        return OwnRecorder(self._spec, on_evaluation, checkpoint, self._say)
 
     def fit(self, module: Any, recorder: Any, checkpoint: Path | None, others: Sequence[Any]) -> None:
         """Train, from `checkpoint` on where there is one, and test where the module and the data can."""

@@ -3,7 +3,7 @@
 import contextlib
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from pytorch_lightning.utilities.seed import isolate_rng
 from clrbench.callback import CyclicLR
 from clrbench.errors import ConfigError
 from clrbench.packages import Callback, save_checkpoint
-from clrbench.store import Evaluation
+from clrbench.store import COLUMNS, Evaluation
 from clrbench.tasks.own_spec import OwnSpec
 from clrbench.unofficial import validate_after
 
@@ -24,12 +24,14 @@ class OwnRecorder(Callback):
 
     An evaluation draws random numbers of its own: training goes on with those that it would have without. A metric that is not
     finite, or a training loss that is not or is above trainer.loss_limit, stops the run and sets `diverged` to the reason.
+    A metric that is called as a column of every record is left out, which `say` is told once.
     """
 
-    def __init__(self, spec: OwnSpec, on_evaluation: Any, checkpoint: Path) -> None:
+    def __init__(self, spec: OwnSpec, on_evaluation: Any, checkpoint: Path, say: Callable[[str], None]) -> None:
         self.rows: list[Evaluation] = []
         self.diverged: str | None = None
-        self._spec, self._on_evaluation, self._checkpoint = spec, on_evaluation, checkpoint
+        self._spec, self._on_evaluation, self._checkpoint, self._say = spec, on_evaluation, checkpoint, say
+        self._left_out: set[str] = set()
         self._points = [self._in_batches(point) for point in spec.evaluation_points]
         self._batches, self._losses, self._loss = 0, 0, torch.zeros((), dtype=torch.float64)
         self._seconds, self._since = 0.0, 0.0
@@ -100,7 +102,16 @@ class OwnRecorder(Callback):
             raise ConfigError(
                 f"task.monitor={monitor} is never logged by validation_step: it logs {names} (on_epoch=False does not count)"
             )
-        return {name: float(value) for name, value in logged.items()}
+        self._leave_out([name for name in logged if name in COLUMNS and name not in self._left_out])
+        return {name: float(value) for name, value in logged.items() if name not in self._left_out}
+
+    def _leave_out(self, names: Sequence[str]) -> None:
+        if names:
+            self._left_out.update(names)
+            self._say(
+                f"{', '.join(names)}: left out of what validation_step logs, for every record has a column of that name: log "
+                "it by another name to keep it"
+            )
 
     def _check_steps(self, trainer: Any) -> None:
         """Raise ConfigError where the optimizers have stepped more often, or less often, than iterations are counted."""
