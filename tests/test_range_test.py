@@ -118,6 +118,17 @@ def test_a_recorded_scan_lays_the_ramps_and_the_report_reads_the_same_bounds_off
     assert other.file_name != measured.file_name
 
 
+def test_the_report_keeps_range_tests_apart_that_one_scan_laid(tmp_path: Path) -> None:
+    measured = [carry_out(to_measure(unknown(tmp_path, f"range_test.epochs={epochs}")), print) for epochs in (4, 2)]
+    assert len(list(tmp_path.glob("results/runs/range_test/scan-*"))) == 1
+    (section,) = gather(tmp_path / "results", ROOT / "conf").sections
+    shown = section.range_tests
+    assert {label.partition(" iter")[0] for label in shown} == {
+        f"ramps laid by a scan (seed 1, {iterations}" for iterations in (160, 80)
+    }
+    assert {one.file_name: one.bounds for one in shown.values()} == {one.file_name: one.bounds for one in measured}
+
+
 def test_the_end_of_a_range_test_under_way_is_open_in_the_report(tmp_path: Path) -> None:
     carry_out_ramp(scan_config(to_measure(unknown(tmp_path))))
     (section,) = gather(tmp_path / "results", ROOT / "conf").sections

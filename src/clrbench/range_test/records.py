@@ -16,6 +16,8 @@ from clrbench.store import DIVERGED
 # The experiment of all ramps; what a scan is called among them, and what a ramp's bounds say that it laid.
 RANGE_TEST, SCAN, LAID_BY = "range_test", "scan", "laid by "
 _DIGITS = 3
+# The setting of a ramp that says where it ends.
+_END = "policy.max_lr"
 
 
 @dataclass(frozen=True)
@@ -77,10 +79,15 @@ def around_scan(scanned: Run, climb: Callable[[float, int], Run], seeds: Sequenc
 def range_tests(arms: Mapping[str, Sequence[Run]], rule: str) -> dict[str, Measured]:
     """The range tests that arms of ramps and scans are, by label: by `rule` with a range that was given, else by `best`."""
     found = {label: judged(runs, rule) for label, runs in arms.items() if not (_is_scan(runs[0]) or _laid_by(runs[0]))}
-    for label, runs in arms.items():
-        for scanned in filter(_is_scan, runs):
-            ramps = [run for others in arms.values() for run in others if _laid_by(run) == scanned.result.name]
-            found[f"ramps laid by a {label}"] = _of_scan(scanned, ramps)
+    every = [run for runs in arms.values() for run in runs]
+    tests = {
+        label: [(scanned, ramps) for scanned in runs if _is_scan(scanned) for ramps in _laid_together(scanned, every)]
+        for label, runs in arms.items()
+    }
+    for label, those in tests.items():
+        for scanned, ramps in those:
+            told = f" ({_told(scanned, ramps)})" if len(those) > 1 else ""
+            found[f"ramps laid by a {label}{told}"] = _of_scan(scanned, ramps)
     return found
 
 
@@ -99,6 +106,21 @@ def curve_of(run: Run) -> Curve:
 def rounded(rate: float) -> float:
     """A rate to three digits: more would claim a precision that no range test has."""
     return float(f"{rate:.{_DIGITS}g}")
+
+
+def _laid_together(scanned: Run, every: Sequence[Run]) -> list[list[Run]]:
+    """The ramps that `scanned` laid, a list for each range test: those of one differ in their end and seed alone."""
+    ramps: dict[str, list[Run]] = {}
+    for run in every:
+        if _laid_by(run) == scanned.result.name:
+            ramps.setdefault(digits({**run.settings, _END: None}), []).append(run)
+    return list(ramps.values()) or [[]]
+
+
+def _told(scanned: Run, ramps: Sequence[Run]) -> str:
+    """What tells a range test from others whose scans are alike."""
+    lengths = [f"{run.settings['iterations']:,} iterations, {len(run.evaluations)} readings" for run in ramps[:1]]
+    return ", ".join([f"seed {scanned.result.seed}", *lengths])
 
 
 def _of_scan(scanned: Run, ramps: Sequence[Run]) -> Measured:
