@@ -354,6 +354,8 @@ def test_a_function_takes_no_settings():
     [
         ("triangel", CYCLES, "'triangel' is unknown: choose one of .*triangular2"),
         ("triangular", {**CYCLES, "max_lr": 0.05}, "max_lr=0.05 is not above base_lr=0.1"),
+        ("triangular", {**CYCLES, "step_size": "0 epochs"}, "step_size='0 epochs' is less than one of the 1,000 iterations"),
+        ("cosine", {"max_lr": 0.1, "iterations": "1 epoch", "warmup": "2 epochs"}, "is not below iterations="),
         ("triangular", {**CYCLES, "gamma": 0.9}, "gamma is not a setting of triangular"),
     ],
 )

@@ -137,6 +137,13 @@ def test_a_length_in_epochs_is_that_of_the_training(package):
     assert column(module.used) == RATES(np.arange(12)).tolist()
 
 
+def test_settings_that_only_a_long_epoch_makes_possible_are_checked_with_the_one_of_the_training(package):
+    module, callback = make_module(package), CyclicLR("cosine", max_lr=0.1, iterations="2 epochs", warmup=2500)
+    with pytest.raises(ValueError, match=r"warmup=2500 is not below iterations=\d+: lower it"):
+        fit(package, module, callback)
+    assert module.used == []
+
+
 def test_a_length_in_epochs_is_refused_where_the_module_makes_the_steps(package):
     with pytest.raises(ValueError, match=r"step_size='2 epochs': nothing here says how many steps an epoch has"):
         fit(package, make_module(package, two_optimizers, steps=(1, 1)), triangular2(step_size="2 epochs"))

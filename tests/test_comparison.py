@@ -124,8 +124,8 @@ def test_a_mistake_is_told_in_one_line_before_anything_is_trained(arguments: Any
 @pytest.mark.parametrize(
     ("settings", "error"),
     [
-        ({"seeds": ()}, r"seeds=\(\): give a list with one at least"),
-        ({"seeds": (1, 1)}, r"seeds=\(1, 1\): .* each once"),
+        ({"seeds": ()}, r"seeds=\(\) is empty"),
+        ({"seeds": (1, 1)}, r"seeds=\(1, 1\) names 1 more than once"),
         ({"policies": []}, r"policies=\[\]: give a list"),
         ({"policies": "fixed"}, "policies='fixed': give a list"),
         ({"bounds": (0.01, 0.5, 9.0)}, "bounds=.*: give base_lr and max_lr"),

@@ -141,8 +141,17 @@ def test_lengths_in_epochs_become_iterations_at_any_depth_and_the_rest_stays():
     assert settings["step_size"] == "4 epochs"
 
 
+def test_a_policy_is_refused_before_its_data_are_read_where_no_epoch_could_make_it_possible(make_config):
+    check_policy(make_config("policy=linear", "policy.warmup=1500", "iterations='1 epochs'"))
+    check_policy(make_config("policy=linear", "policy.warmup='1 epochs'", "iterations=500"))
+    with pytest.raises(ConfigError, match="policy: warmup=2000 is not below iterations=1000"):
+        check_policy(make_config("policy=linear", "policy.warmup='2 epochs'", "iterations='1 epochs'"))
+    with pytest.raises(ConfigError, match="policy: warmup=1500 is not below iterations=110"):
+        resolved("policy=linear", "policy.warmup=1500", "iterations='10 epochs'")
+
+
 def test_a_length_of_no_iteration_deep_in_a_policy_is_refused_with_its_key():
-    with pytest.raises(ConfigError, match=r"^policy\.stages\[1\]\.start=0 "):
+    with pytest.raises(ConfigError, match=r"^policy\.stages\[1\]\.start=0 epochs "):
         with_iterations({"stages": [{"start": 0}, {"start": "0 epochs"}]}, 500, "policy")
 
 
@@ -184,14 +193,17 @@ def complaint(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatc
         ("model.input=raw", ["model.input=raw is unknown", "mean_image, standardize, imagenet"]),
         ("trainer.precision=float8", ["trainer.precision=float8 is unknown", "float32, bfloat16, float16"]),
         ("tracking.wandb=maybe", ["tracking.wandb=maybe is unknown", "auto, online, offline, disabled"]),
+        ("range_test.seeds=[1,2,1]", ["range_test.seeds=[1, 2, 1] names 1 more than once: name each seed once"]),
+        ("range_test.seeds=[-1]", ["range_test.seeds=[-1] holds -1: a seed is a whole number of at least 0"]),
+        ("iterations='0 epochs'", ["iterations=0 epochs is not a length", "'4 epochs'"]),
         ("iterations=0", ["iterations=0 is not a length", "'4 epochs'"]),
         ("iterations=ten", ["iterations=ten is not a length", "'4 epochs'"]),
         ("data.batch_size=401", ["data.batch_size=401 is more than the 360 training images", "lower it"]),
         ("bounds.max_lr=0.001", ["bounds.max_lr=0.001 is not above bounds.base_lr=0.002", "raise it"]),
         ("bounds.max_lr=nan", ["bounds.max_lr=nan is impossible"]),
-        ("policy.step_size=0", ["policy: step_size=0 is impossible", "at least 1 iteration"]),
-        ("policy.step_size=long", ["policy: step_size=long is impossible", "at least 1 iteration"]),
-        ("policy.window=square", ["policy: window=square is impossible", "triangular, parabolic, hann"]),
+        ("policy.step_size=0", ["policy.step_size=0 is impossible", "at least 1 iteration"]),
+        ("policy.step_size=long", ["policy.step_size=long is impossible", "at least 1 iteration"]),
+        ("policy.window=square", ["policy.window=square is impossible", "triangular, parabolic, hann"]),
         ("+policy.gamma=0.9", ["policy: gamma is not a setting of triangular2", "step_size"]),
         ("~policy.step_size", ["policy: triangular2: missing a required argument: 'step_size'"]),
         ("policy._target_=clrbench.schedules.square", ["policy: ", "square"]),
@@ -210,9 +222,9 @@ def test_an_error_is_one_line_that_names_the_key_and_what_is_allowed(capsys, mon
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("policy.schedule=3", "policy: schedule=3 is impossible: it must be a policy with its settings"),
-        ("policy.schedule.step_size=0", "policy.schedule: step_size=0 is impossible: it must be at least 1 iteration"),
-        ("policy.drops=[16 epochs,0 epochs]", "policy.drops[1]=0 is not a length"),
+        ("policy.schedule=3", "policy.schedule=3 is impossible: it must be a policy with its settings"),
+        ("policy.schedule.step_size=0", "policy.schedule.step_size=0 is impossible: it must be at least 1 iteration"),
+        ("policy.drops=[16 epochs,0 epochs]", "policy.drops[1]=0 epochs is not a length"),
     ],
 )
 def test_a_fault_in_a_policy_that_drops_is_told_by_the_key_at_which_it_lies(override, message):

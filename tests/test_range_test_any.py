@@ -291,7 +291,17 @@ def test_more_steps_than_batches_are_refused() -> None:
         ({"trainer": {"max_epochs": 2}}, "'max_epochs': ...} is what a range test sets itself"),
         ({"trainer": {"callbacks": []}}, "'callbacks': ...} is what a range test sets itself"),
         ({"seeds": 3}, "seeds=3 is no list"),
+        ({"seeds": "12"}, "seeds='12' is no list"),
+        ({"seeds": (seed for seed in (1, 2))}, "is no list"),
+        ({"seeds": (1, 2, 1)}, "seeds=(1, 2, 1) names 1 more than once"),
+        ({"seeds": (0, -1)}, "seeds=(0, -1) holds -1: a seed is a whole number of at least 0"),
+        ({"seeds": (1.5,)}, "holds 1.5"),
         ({"iterations": 200.0}, "iterations=200.0 is no length"),
+        ({"iterations": 0}, "iterations=0 is no length"),
+        ({"iterations": "0 epochs"}, "iterations=0 epochs is no length"),
+        ({"iterations": "2 epochs", "points": 0}, "points=0 is impossible"),
+        ({"points": 2.5}, "points=2.5 is impossible: it must be a whole number"),
+        ({"high": 0.0}, "max_lr=0.0 is not above min_lr=0.0"),
     ],
 )
 def test_settings_that_a_ramp_cannot_have_are_refused(settings: dict[str, Any], words: str) -> None:
@@ -335,6 +345,10 @@ def test_epochs_are_a_length_and_fractions_an_accuracy() -> None:
     assert set(curve.accuracies) == {50.0}
     with pytest.raises(ValueError, match="is no length"):
         LRRangeTest(iterations="long")
+    with pytest.raises(
+        ValueError, match="points=20 is impossible: it must be a whole number from 1 to the 15 steps of the ramp"
+    ):
+        LRRangeTest(iterations="1 epochs").run(Net(), *loaders())
 
 
 # The scan and the rule, by themselves

@@ -36,7 +36,20 @@ def test_the_readmes_screenshots_are_below_200_kb_and_as_large_as_the_script_tak
 
 
 _LAYERS = (
-    ("errors", "files", "stats", "settings", "schedules", "cycles", "descents", "complaints", "keys", "identity", "schema"),
+    (
+        "errors",
+        "files",
+        "stats",
+        "settings",
+        "schedules",
+        "cycles",
+        "descents",
+        "complaints",
+        "keys",
+        "identity",
+        "schema",
+        "seeds",
+    ),
     ("packages", "unofficial", "checkout", "environment", "orphans", "interrupts", "quiet"),
     ("models", "optim", "driver", "callback", "store", "lock", "task_form", "config", "policies"),
     ("measure", "runs", "data", "problems", "spec"),

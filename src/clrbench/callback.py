@@ -12,13 +12,12 @@ from torch.optim import Optimizer
 from clrbench import schedules
 from clrbench.driver import Driver
 from clrbench.packages import PACKAGES, Callback
-from clrbench.settings import EPOCHS
+from clrbench.settings import EPOCHS, for_some_epoch, iterations_of
 
 Policy = Callable[[Any], Any]
 
 
 _MASTERS = ("StochasticWeightAveraging", "BackboneFinetuning")
-_SOME_EPOCH = 1000
 _MAY_BE_LISTS = ("base_lr", "max_lr", "min_lr")
 
 
@@ -44,7 +43,7 @@ class CyclicLR(Callback):
     def __init__(self, policy: str | Policy, *, optimizer: int | None = None, **settings: Any) -> None:
         self._policy, self._place = policy, optimizer
         self._settings = {key: value for key, value in settings.items() if value is not None}
-        self._schedules = _schedules(policy, self._settings, _SOME_EPOCH)
+        self._schedules = for_some_epoch(lambda per_epoch: _schedules(policy, self._settings, per_epoch), ValueError)
         self._drivers: list[Driver] = []
         self._loaded: list[tuple[int, Sequence[float] | None]] = []
         self._trainer: weakref.ref[Any] | None = None
@@ -62,7 +61,8 @@ class CyclicLR(Callback):
     def schedule(self) -> Policy:
         """The rates of the first parameter group, of any if the settings hold no lists, as a function of the iteration.
 
-        Where a length is in epochs, an epoch has 1,000 iterations until a Trainer says how many.
+        Where a length is in epochs, an epoch has 1,000 iterations until a Trainer says how many; where that makes the settings
+        contradict each other, a number with which they do not.
         """
         return self._schedules[0]
 
@@ -226,10 +226,13 @@ def _plain(value: Any, key: str, per_epoch: int | None) -> Any:
     """A setting without the types of numpy and torch, and in iterations."""
     if isinstance(value, (list, tuple)):
         return [_plain(item, key, per_epoch) for item in value]
-    if isinstance(value, str) and (match := EPOCHS.fullmatch(value.strip())):
+    if isinstance(value, str) and EPOCHS.fullmatch(value.strip()):
         if per_epoch is None:
             raise ValueError(f"{key}={value!r}: nothing here says how many steps an epoch has, so write iterations")
-        return max(1, round(float(match[1]) * per_epoch))
+        iterations = iterations_of(value, per_epoch)
+        if iterations is None:
+            raise ValueError(f"{key}={value!r} is less than one of the {per_epoch:,} iterations of an epoch: raise it")
+        return iterations
     return value.tolist() if hasattr(value, "tolist") else value
 
 

@@ -29,6 +29,7 @@ from clrbench.errors import ClrbenchError, ConfigError
 from clrbench.lock import clear_lock
 from clrbench.orphans import end_with_parent
 from clrbench.runs import OWN, run_of
+from clrbench.seeds import fault_of_seeds
 from clrbench.sweep.carry import Carrier, Launch, conclude
 from clrbench.sweep.cells import Cell
 from clrbench.sweep.plan import pace, seeds_warning
@@ -106,9 +107,10 @@ def compare(
 
 def _check(policies: Sequence[str] | None, bounds: tuple[float, float] | str, seeds: Sequence[int]) -> None:
     """Refuse what names nothing, or something twice. Raises ConfigError."""
-    for name, given in (("policies", policies), ("seeds", seeds)):
-        if given is not None and (isinstance(given, str) or not given or len(set(given)) < len(given)):
-            raise ConfigError(f"{name}={given!r}: give a list with one at least, and each once")
+    if policies is not None and (isinstance(policies, str) or not policies or len(set(policies)) < len(policies)):
+        raise ConfigError(f"policies={policies!r}: give a list with one at least, and each once")
+    if fault := fault_of_seeds(seeds, "seeds"):
+        raise ConfigError(fault)
     if not isinstance(bounds, str) and len(bounds) != 2:
         raise ConfigError(f"bounds={bounds!r}: give base_lr and max_lr, as in bounds=(0.001, 0.01), or 'range_test'")
 

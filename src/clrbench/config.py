@@ -15,7 +15,8 @@ from omegaconf.errors import OmegaConfBaseException
 from clrbench.errors import ConfigError
 from clrbench.keys import check_keys
 from clrbench.schedules import RAMPS
-from clrbench.settings import EPOCHS
+from clrbench.seeds import fault_of_seeds
+from clrbench.settings import EPOCHS, iterations_of
 from clrbench.task_form import MODES, check_own, with_own_names
 
 SOURCES = ("digits", "npz", "torchvision", "imagefolder", "datamodule", "stream")
@@ -328,8 +329,8 @@ def _check_data(data: Data) -> None:
 
 
 def _check_range_test(test: RangeTest) -> None:
-    if not test.seeds:
-        raise ConfigError("range_test.seeds=[] is empty: name at least one, as in range_test.seeds=[1,2,3]")
+    if fault := fault_of_seeds(test.seeds, "range_test.seeds"):
+        raise ConfigError(fault)
     if test.finds_range:
         if test.low or test.ramp != RAMPS[0]:
             raise ConfigError(
@@ -387,11 +388,10 @@ def in_iterations(length: Any, iterations_per_epoch: int, key: str) -> int:
 
     Raises ConfigError, which names `key`, for anything else.
     """
-    if isinstance(length, str) and (match := EPOCHS.fullmatch(length.strip())):
-        length = round(float(match[1]) * iterations_per_epoch)
-    if isinstance(length, bool) or not isinstance(length, int) or length < 1:
+    iterations = iterations_of(length, iterations_per_epoch)
+    if iterations is None:
         raise ConfigError(f"{key}={length} is not a length: write iterations (2000) or epochs ('4 epochs'), at least one")
-    return length
+    return iterations
 
 
 def share(length: Any, part: float) -> Any:

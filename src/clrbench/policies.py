@@ -11,15 +11,18 @@ from hydra.errors import HydraException
 from clrbench.config import Config, in_iterations, with_iterations
 from clrbench.errors import ConfigError
 from clrbench.schedules import Schedule
-
-_SOME_EPOCH = 1000
+from clrbench.settings import SettingError, for_some_epoch
 
 
 def check_policy(config: Config) -> None:
     """Refuse, before any data are read, what no data could make possible. Raises ConfigError."""
-    in_iterations(config.iterations, _SOME_EPOCH, "iterations")
-    in_iterations(config.trainer.evaluate_every, _SOME_EPOCH, "trainer.evaluate_every")
-    schedule_of(config, _SOME_EPOCH)
+
+    def check(per_epoch: int) -> None:
+        in_iterations(config.iterations, per_epoch, "iterations")
+        in_iterations(config.trainer.evaluate_every, per_epoch, "trainer.evaluate_every")
+        schedule_of(config, per_epoch)
+
+    for_some_epoch(check, ConfigError)
 
 
 def schedule_of(config: Config, iterations_per_epoch: int) -> Schedule:
@@ -58,4 +61,5 @@ def naming(key: str) -> Iterator[None]:
         yield
     except (ValueError, TypeError, KeyError, ImportError, AttributeError, HydraException) as error:
         detail = error.__cause__ if isinstance(error, HydraException) and error.__cause__ else error
-        raise ConfigError(f"{key}: {' '.join(str(detail).split())}") from error
+        within = "." if isinstance(error, SettingError) else ": "
+        raise ConfigError(f"{key}{within}{' '.join(str(detail).split())}") from error

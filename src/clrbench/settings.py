@@ -13,16 +13,44 @@ import numbers
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Rates = NDArray[np.float64]
 Policy = Callable[..., Rates]
+Made = TypeVar("Made")
 
 EPOCHS = re.compile(r"(\d+(?:\.\d+)?) epochs?")  # a length that is not in iterations
+# Numbers of iterations that an epoch may have, the first for all that is shown.
+_SOME_EPOCHS = (1000, *(2**power for power in range(31)))
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+
+
+def iterations_of(length: Any, per_epoch: float) -> int | None:
+    """A length in iterations: a whole number of them, or a text like `4 epochs`, rounded; None for what is below 1 or none."""
+    if isinstance(length, str) and (match := EPOCHS.fullmatch(length.strip())):
+        length = round(float(match[1]) * per_epoch)
+    return int(length) if isinstance(length, numbers.Integral) and not isinstance(length, bool) and length >= 1 else None
+
+
+def for_some_epoch(make: Callable[[int], Made], refusal: type[Exception]) -> Made:
+    """`make` of a number of iterations in an epoch that it takes: 1,000, or any that makes its settings possible.
+
+    Raises the `refusal` of 1,000 where it refuses all, so that no data could help.
+    """
+    refused: list[Exception] = []
+    for per_epoch in _SOME_EPOCHS:
+        try:
+            return make(per_epoch)
+        except refusal as error:
+            refused.append(error)
+    raise refused[0]
+
+
+class SettingError(ValueError):
+    """A value that its setting cannot have; the line begins with the setting's name."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +62,12 @@ class Domain:
 
 
 def _check(policy: Policy, settings: Mapping[str, Any]) -> None:
-    """Raise ValueError in one line for a value outside the domain that `policy` names for its setting."""
+    """Raise SettingError in one line for a value outside the domain that `policy` names for its setting."""
     parameters = inspect.signature(policy).parameters
     for key, value in settings.items():
         for domain in getattr(parameters[key].annotation, "__metadata__", ()) if key in parameters else ():
             if isinstance(domain, Domain) and not domain.holds(value):
-                raise ValueError(f"{key}={_shown(value)} is impossible: it must be {domain.words}")
+                raise SettingError(f"{key}={_shown(value)} is impossible: it must be {domain.words}")
 
 
 def one_of(names: Collection[str]) -> Domain:

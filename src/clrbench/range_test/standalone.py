@@ -19,7 +19,8 @@ from clrbench.range_test.laying import laid
 from clrbench.range_test.ramping import Policy, Ramp, climb
 from clrbench.range_test.score import Accuracy, Evaluate, Metric
 from clrbench.schedules import named
-from clrbench.settings import EPOCHS
+from clrbench.seeds import fault_of_seeds
+from clrbench.settings import for_some_epoch, iterations_of
 
 _OWN_STEPS, _PAPERS_STEPS = 200, 1000
 # By the paper's rules, ranges and lengths of one problem gave max_lr from 0.0021 to 0.036 (docs/range_test.md).
@@ -85,24 +86,15 @@ class LRRangeTest:
             raise ValueError("low and ramp go with high: give all of them, or none to have the range found")
         if self.rule not in (None, RULE, *RULES):
             raise ValueError(f"rule={self.rule} is unknown: choose one of {', '.join((RULE, *RULES))}")
-        steps = self.iterations or self._default_steps
-        if not isinstance(steps, (int, str)):
-            raise ValueError(f"iterations={steps} is no length: write optimizer steps (200) or epochs ('2 epochs')")
-        if isinstance(steps, str):
-            if not EPOCHS.fullmatch(steps.strip()):
-                raise ValueError(f"iterations={steps} is no length: write optimizer steps (200) or epochs ('2 epochs')")
-        elif not 1 <= self.points <= steps:
-            raise ValueError(f"points={self.points} is impossible: it must be between 1 and the {steps} iterations")
+        for_some_epoch(lambda per_epoch: self._check_points(self._steps(per_epoch)), ValueError)
         devices = self.trainer.get("devices", 1)
         if devices != 1 and not (isinstance(devices, (list, tuple)) and len(devices) == 1):
             raise ValueError(f"devices={devices}: a range test trains on one device; give 1, or [1] for another than the first")
         if given := [key for key in self.trainer if key in _SET_HERE]:
             raise ValueError(f"trainer={{{given[0]!r}: ...}} is what a range test sets itself: leave it out")
-        if isinstance(self.seeds, int):
-            raise ValueError(f"seeds={self.seeds} is no list: write seeds=({self.seeds},), or further seeds for further ramps")
-        if not self.seeds:
-            raise ValueError("seeds=() is empty: name at least one, as in seeds=(1, 2, 3)")
-        self._schedule(self.low, self.high or 1.0, 1000, self.ramp)
+        if fault := fault_of_seeds(self.seeds, "seeds"):
+            raise ValueError(fault)
+        self._schedule(self.low, 1.0 if self.high is None else self.high, 1000, self.ramp)
 
     @property
     def _default_steps(self) -> int:
@@ -188,16 +180,30 @@ class LRRangeTest:
 
     def length(self, loader: Any) -> int:
         """The steps of a ramp. Raises ValueError for epochs of a loader without length."""
-        steps = self.iterations or self._default_steps
-        if isinstance(steps, int):
-            return steps
-        epochs = EPOCHS.fullmatch(steps.strip())
+        if not isinstance(self.iterations, str):
+            return self._steps(1)
         try:
             batches = len(loader.train_dataloader() if hasattr(loader, "train_dataloader") else loader)
         except TypeError:
-            raise ValueError(f"iterations={steps}: the loader does not say how long an epoch is, so write steps") from None
-        each = batches / int(self.trainer.get("accumulate_grad_batches", 1))
-        return max(self.points, round(float(epochs[1]) * each) if epochs else 0)
+            raise ValueError(
+                f"iterations={self.iterations}: the loader does not say how long an epoch is, so write steps"
+            ) from None
+        steps = self._steps(batches / int(self.trainer.get("accumulate_grad_batches", 1)))
+        self._check_points(steps)
+        return steps
+
+    def _steps(self, per_epoch: float) -> int:
+        given = self._default_steps if self.iterations is None else self.iterations
+        steps = iterations_of(given, per_epoch)
+        if steps is None:
+            raise ValueError(f"iterations={given} is no length: write optimizer steps (200) or epochs ('2 epochs')")
+        return steps
+
+    def _check_points(self, steps: int) -> None:
+        if not isinstance(self.points, int) or not 1 <= self.points <= steps:
+            raise ValueError(
+                f"points={self.points} is impossible: it must be a whole number from 1 to the {steps} steps of the ramp"
+            )
 
     @staticmethod
     def _schedule(low: float, high: float, steps: int, ramp: str) -> Policy:
