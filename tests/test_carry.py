@@ -1,21 +1,26 @@
 """What of a sweep is launched, in which order, and what follows from a launch that failed."""
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import ROOT, composed
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
+from joblib import cpu_count
 from made_up_cells import MakeCell, end, leave_claim_of_the_dead
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from clrbench.analysis.commands import as_typed
 from clrbench.config import checked
+from clrbench.errors import ConfigError
 from clrbench.lock import lock_path
 from clrbench.sweep.carry import Carrier, conclude
 from clrbench.sweep.cells import Cell, state_of
@@ -144,6 +149,42 @@ def test_lengths_in_a_sweep_are_told_and_recorded_as_they_are_typed() -> None:
     found = combinations(OverridesParser.create().parse_overrides(typed))
     assert found == [[f"iterations={length} epochs", "policy.step_size='1 epoch'"] for length in (2, 8)]
     assert as_typed("data.path=/a\\\\ b") == "data.path=/a\\\\ b"  # a backslash before a blank
+
+
+@pytest.mark.parametrize(
+    ("typed", "remedy"),
+    [
+        ("seed=range(3,1)", "range goes from the first up to below the last"),
+        ("seed=glob(*)", "glob finds choices of a group only"),
+        ("policy=glob(zzz*)", "glob finds choices of a group only"),
+    ],
+)
+def test_a_sweep_over_nothing_is_refused_by_what_was_typed(typed: str, remedy: str) -> None:
+    from hydra_plugins.clrbench_cells._sweeper import combinations
+
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        parsed = OverridesParser.create(GlobalHydra.instance().config_loader()).parse_overrides(["data=digits", typed])
+        with pytest.raises(ConfigError, match=f"^{re.escape(typed)} has no values: {remedy}"):
+            combinations(parsed)
+
+
+@pytest.mark.parametrize(
+    ("settings", "workers"),
+    [
+        ({"_target_": "SlurmLauncher", "array_parallelism": 256}, 256),
+        ({"_target_": "WorkersLauncher", "n_jobs": 3}, 3),
+        ({"_target_": "WorkersLauncher", "n_jobs": -1}, cpu_count()),
+        ({"_target_": "WorkersLauncher", "n_jobs": -2}, max(1, cpu_count() - 1)),
+        ({"_target_": "RayLauncher"}, cpu_count()),
+        ({"_target_": "hydra.BasicLauncher"}, 1),
+    ],
+)
+def test_hours_are_reckoned_with_the_runs_that_the_launcher_carries_out_at_a_time(
+    settings: dict[str, Any], workers: int
+) -> None:
+    sweeper = sweeper_with(None)
+    sweeper.config = OmegaConf.create({"hydra": {"launcher": settings}})
+    assert sweeper._workers == workers
 
 
 def test_a_run_that_begins_like_a_longer_one_is_launched_behind_it(make_cell: MakeCell) -> None:

@@ -10,11 +10,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, ValueType
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
+from joblib import effective_n_jobs
 from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.console import Console
 from rich.markup import escape
@@ -127,13 +128,13 @@ class CellSweeper(Sweeper):
 
     @property
     def _workers(self) -> int:
-        """How many runs go on at a time: one for each core, where the launcher does not say."""
+        """How many runs go on at a time: as many as the launcher says, else one for each core."""
         assert self.config is not None
         launcher = self.config.hydra.launcher
         if str(launcher._target_).endswith(".BasicLauncher"):
             return 1
-        chosen = launcher.get("n_jobs")
-        return chosen if isinstance(chosen, int) and chosen > 0 else os.cpu_count() or 1
+        tasks = launcher.get("array_parallelism")
+        return int(tasks) if tasks else int(effective_n_jobs(launcher.get("n_jobs") or -1))
 
     @property
     def _conf(self) -> Path:
@@ -190,9 +191,20 @@ def combinations(overrides: Sequence[Override]) -> list[list[str]]:
             choices[key] = [as_typed(f"{key}={override.get_value_element_as_str()}")]
         elif override.is_discrete_sweep():
             choices[key] = [as_typed(f"{key}={value}") for value in override.sweep_string_iterator()]
+            if not choices[key]:
+                raise ConfigError(_nothing(override))
         else:
             raise ConfigError(f"{override.input_line}: an interval has no end of values: list those that you want, {key}=1,2,3")
     return [list(combination) for combination in itertools.product(*choices.values())]
+
+
+def _nothing(override: Override) -> str:
+    """One line on a sweep over no values."""
+    if override.value_type == ValueType.GLOB_CHOICE_SWEEP:
+        remedy = "glob finds choices of a group only, those that --help lists: name one of them, or list values, as seed=1,2,3"
+    else:
+        remedy = "range goes from the first up to below the last: write seed=range(1,4) for 1, 2 and 3"
+    return f"{override.input_line} has no values: {remedy}"
 
 
 def _reason(returned: JobReturn) -> str | None:
