@@ -216,6 +216,10 @@ def test_a_gamma_that_does_nothing_or_everything_over_the_budget_is_warned_about
     assert line.startswith(f"gamma={gamma} does next to {does} of the rate after {budget:,} iterations; decline, ")
     scaled = Schedule(named("exp", base_lr=0.1, gamma=gamma).policy, {"base_lr": 0.1, "gamma": gamma}, scale=0.2)
     assert scaled.warnings(budget // 5) == [line]
+    first = {"start": 0, "schedule": named("fixed", base_lr=0.1)}
+    late = named("staged", stages=[first, {"start": 100, "schedule": named("exp", base_lr=0.1, gamma=gamma)}])
+    assert late.warnings(budget + 100) == [line]
+    assert late.warnings(100) == []
 
 
 def test_the_papers_gammas_over_the_papers_budgets_are_not_warned_about():

@@ -92,7 +92,12 @@ def _stages_end(stages: Sequence[Mapping[str, Any]]) -> float | None:
     return None
 
 
-@declares(cycle_ends=_stage_ends, end=_stages_end)
+def _stage_parts(budget: float, stages: Sequence[Mapping[str, Any]]) -> list[tuple[Any, float]]:
+    following = [stage["start"] for stage in stages[1:]] + [budget]
+    return [(stage["schedule"], min(stop, budget) - stage["start"]) for stage, stop in zip(stages, following, strict=True)]
+
+
+@declares(cycle_ends=_stage_ends, end=_stages_end, within=_stage_parts)
 def staged(iteration: ArrayLike, stages: Stages) -> Rates:
     """Policies one after another; each counts its iterations, and so its cycles, from its own start (Table 2).
 

@@ -11,7 +11,7 @@ import itertools
 import math
 import numbers
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
@@ -150,16 +150,19 @@ def declares(
     cycle_ends: Callable[..., Sequence[float]] | None = None,
     end: Callable[..., float | None] | None = None,
     warning: Callable[..., str | None] | None = None,
+    within: Callable[..., Sequence[tuple[Any, float]]] | None = None,
 ) -> Callable[[Policy], Policy]:
-    """Say of a policy what its signature leaves open. All four are called with its settings, and become its attributes.
+    """Say of a policy what its signature leaves open. All of it is called with its settings, and become its attributes.
 
     check: raises ValueError where settings contradict each other. cycle_ends: from a number of iterations, before the
     settings, to those up to it at which a cycle ends. end: the number of iterations that have a rate, None for no end.
     warning: from a budget in iterations, before the settings, to a line on what they hardly can be meant to do over it.
+    within: from a budget, before the settings, to the schedules that the policy is made of, each with its part of that; by
+    default those among its settings, with all of it.
     """
 
     def declare(policy: Policy) -> Policy:
-        vars(policy).update(check=check, cycle_ends=cycle_ends, end=end, warning=warning)
+        vars(policy).update(check=check, cycle_ends=cycle_ends, end=end, warning=warning, within=within)
         return policy
 
     return declare
@@ -212,9 +215,16 @@ class Schedule:
         """What the settings hardly can be meant to do over a budget of `iterations`, a line each; so of policies within."""
         declared = getattr(self.policy, "warning", None)
         own = declared(iterations / self.scale, **self.settings) if declared is not None else None
-        within = [value for value in self.settings.values() if isinstance(value, Schedule)]
-        budget = math.ceil(iterations / self.scale)
-        return [*([own] if own else []), *(line for schedule in within for line in schedule.warnings(budget))]
+        within = [
+            line for schedule, budget in self._within(iterations / self.scale) for line in schedule.warnings(math.ceil(budget))
+        ]
+        return [*([own] if own else []), *within]
+
+    def _within(self, budget: float) -> Iterator[tuple["Schedule", float]]:
+        """The schedules that this one is made of, each with its part of a budget in iterations."""
+        declared = getattr(self.policy, "within", None)
+        parts = [(value, budget) for value in self.settings.values()] if declared is None else declared(budget, **self.settings)
+        return ((schedule, part) for schedule, part in parts if isinstance(schedule, Schedule) and part > 0)
 
     def cycle_ends(self, iterations: int) -> list[int]:
         """The iterations in 1..`iterations` at which a cycle ends; empty for a policy without cycles."""
