@@ -172,6 +172,16 @@ class Stopping(Regression):
             self.trainer.should_stop = True
 
 
+class Watched(Regression):
+    """Brings a callback that asks for a logger, and logs by it itself."""
+
+    def configure_callbacks(self) -> Any:
+        return [pl.callbacks.LearningRateMonitor()]
+
+    def on_train_epoch_end(self) -> None:
+        self.logger.experiment.add_scalar("epoch", self.current_epoch)  # type: ignore[union-attr]
+
+
 class Exiting(Regression):
     """Ends its process, as a library does that finds something amiss."""
 

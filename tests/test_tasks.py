@@ -358,6 +358,10 @@ def test_metrics_called_as_columns_of_the_record_are_left_out_with_one_line(
     assert capsys.readouterr().out.count("lr, epoch, seconds: left out of what validation_step logs") == 1
 
 
+def test_a_module_finds_a_logger(make_config: Make) -> None:
+    trained(make_config(*OWN, *METRIC, *RATES, "task.module._target_=own_tasks.Watched"))
+
+
 def test_a_monitor_that_is_never_logged_fails_before_an_epoch_is_trained(make_config: Make, seen: list[Any]) -> None:
     result, _ = train(make_config(*OWN, *METRIC, *RATES, "task.module._target_=own_tasks.Blind"), Console(silent=True))
     assert result.status == "failed"

@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 from pytorch_lightning.utilities.seed import isolate_rng
 
 from clrbench.callback import CyclicLR
-from clrbench.packages import Callback, package_of
+from clrbench.packages import Callback, no_logger, package_of
 from clrbench.quiet import quiet
 from clrbench.range_test.borrowed import lent, modes_kept, seeded
 from clrbench.range_test.curve import LOSS_LIMIT, Curve
@@ -46,14 +45,13 @@ def climb(
     is_logged = isinstance(score, Metric)
     package = package_of(module)
     with seeded(seed, [train, validation]), quiet(), lent(module) as trained:
-        dummy = sys.modules[f"{package.__name__}.loggers.logger"].DummyLogger()
         trainer = package.Trainer(
             **{
                 "devices": 1,
                 "max_steps": -1,
                 "max_epochs": -1,
                 "callbacks": [cyclic, ramp],
-                "logger": dummy,
+                "logger": no_logger(module),
                 "enable_checkpointing": False,
                 "enable_progress_bar": False,
                 "enable_model_summary": False,

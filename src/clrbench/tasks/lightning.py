@@ -14,7 +14,7 @@ from torch.nn.parameter import is_lazy
 from clrbench.callback import CyclicLR
 from clrbench.config import PRECISIONS
 from clrbench.data.batches import Share
-from clrbench.packages import Callback, has_hook, package_of
+from clrbench.packages import Callback, has_hook, no_logger, package_of
 from clrbench.tasks.deal import pair, seed_all
 from clrbench.tasks.own_recorder import OwnRecorder, saved_iteration
 from clrbench.tasks.own_spec import OwnSpec, blaming
@@ -91,7 +91,7 @@ class LightningTask:
             callbacks=callbacks,
             check_val_every_n_epoch=None,
             val_check_interval=spec.batches,
-            logger=False,
+            logger=no_logger(module),
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
