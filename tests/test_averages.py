@@ -1,6 +1,7 @@
 """What is evaluated beside the last weights of a run."""
 
 import contextlib
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from clrbench.errors import ConfigError
 from clrbench.spec import resolve
 from clrbench.store import Record
 from clrbench.training import run as running
+from clrbench.training.averages import ENSEMBLE, Averages
 from clrbench.training.build import build
 from clrbench.training.console import Console
 
@@ -99,6 +101,27 @@ def test_an_interrupted_run_goes_on_with_its_averages(
         running.train(config, Console(silent=True))
     resumed, _ = trained(config)
     assert [row.metrics for row in resumed.evaluations()] == [row.metrics for row in undisturbed.evaluations()]
+
+
+class OnDevice(torch.Tensor):
+    """A tensor of another device: it can be brought to the CPU, and nothing else."""
+
+    @classmethod
+    def __torch_function__(cls, function: Any, kinds: Any, args: Any = (), kwargs: Any = None) -> torch.Tensor:
+        assert function is torch.Tensor.cpu, f"{function} computes with a tensor of another device"
+        return args[0].as_subclass(torch.Tensor)
+
+
+def test_the_ensemble_is_summed_on_the_cpu_whence_a_checkpoint_comes_back() -> None:
+    probabilities, labels = torch.tensor([[0.75, 0.25], [0.5, 0.5]]), torch.tensor([0, 1])
+    there = (probabilities.as_subclass(OnDevice), labels.as_subclass(OnDevice))
+    statistics: Any = None  # of means of weights, of which there are none
+    before, behind = (Averages([ENSEMBLE], [8], 0.9, statistics, dict, lambda: there) for _ in range(2))
+    at = types.SimpleNamespace(trainer=types.SimpleNamespace(global_step=8))
+    first = before.measured(at, is_end=False)  # type: ignore[arg-type]
+    behind.load_state_dict(before.state_dict())
+    assert behind.measured(at, is_end=False) == pytest.approx(first)  # type: ignore[arg-type]
+    assert first["test_accuracy_ensemble"] == 50
 
 
 def test_a_run_with_averages_is_another_run_and_says_what_they_cost(

@@ -80,7 +80,8 @@ class Averages(pl.Callback):
             return self._evaluate()
 
     def _of_ensemble(self, is_cycle_end: bool) -> dict[str, Metrics]:
-        probabilities, labels = self._predict()
+        # On the CPU, whence a checkpoint comes back, wherever training computes.
+        probabilities, labels = (one.cpu() for one in self._predict())
         if is_cycle_end:
             self._summed = probabilities if self._summed is None else self._summed + probabilities
             self._count += 1
