@@ -55,6 +55,14 @@ def test_an_arm_of_which_runs_diverged_is_told_and_not_better_by_those_that_are_
     assert (row["seeds"], row["diverged"], row["verdict"]) == (5, 5, OPEN)
 
 
+def test_an_arm_whose_first_run_names_another_metric_is_compared_by_that_of_its_finished_runs(tmp_path: Path) -> None:
+    write_arm(tmp_path, "fixed", BASE)
+    write_run(tmp_path, "triangular", 0, None, schedule=CYCLES, metric="val_accuracy")
+    write_arm(tmp_path, "triangular", shifted(2.0), schedule=CYCLES)
+    (sentence,) = [one for one in leads(arms_in(tmp_path)) if "is ahead of" in one]
+    assert sentence.endswith("n = 5 common seeds; 1 of 6 runs of triangular diverged")
+
+
 def test_a_policy_that_drops_is_what_it_is_without_the_drops(tmp_path: Path) -> None:
     def dropped(node: dict[str, Any]) -> dict[str, Any]:
         return {"_target_": "clrbench.schedules.dropping", "schedule": node, "drops": [200]}

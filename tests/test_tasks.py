@@ -387,6 +387,11 @@ def test_a_run_that_is_not_what_its_record_would_say_does_not_count_as_finished(
     assert result.value is None
 
 
+def test_a_run_that_diverges_before_its_test_names_the_metric_of_the_test(make_config: Make) -> None:
+    result, _ = train(make_config(*OWN, *METRIC, "bounds.base_lr=1e20", "bounds.max_lr=1e21"), Console(silent=True))
+    assert (result.status, result.metric, result.value) == ("diverged", "test_mse", None)
+
+
 def test_lists_are_lists_and_what_is_logged_late_has_a_column(make_config: Make) -> None:
     choices = ("task.module._target_=own_tasks.Listing", "+task.module.widths=[8]")
     _, record = trained(make_config(*OWN, *METRIC, *RATES, *choices))

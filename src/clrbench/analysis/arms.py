@@ -72,8 +72,8 @@ class Arm:
 
     @property
     def measure(self) -> Measure:
-        """What its runs are compared by."""
-        return self.runs[0].measure
+        """What its runs are compared by: a run that ended knows, as one that diverged may name the metric of validation."""
+        return next(iter(self.finished), self.runs[0]).measure
 
     @property
     def task(self) -> tuple[str, str]:

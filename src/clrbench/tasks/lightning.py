@@ -27,6 +27,7 @@ class LightningTask:
 
     def __init__(self, spec: OwnSpec, say: Say, share: Share) -> None:
         self._spec, self._say, self._share = spec, say, share
+        self._has_test = False
         self._tested: dict[str, float] = {}
 
     def build(self) -> Any:
@@ -65,14 +66,14 @@ class LightningTask:
         datamodule: Any = None
         made, seed = hydra.utils.instantiate(task.data, _convert_="all"), spec.config.seed
         datamodule = pair(made, seed, lambda: int(datamodule.trainer.current_epoch), self._share)
+        self._has_test = has_hook(type(module), "test_step", "LightningModule") and has_hook(
+            type(datamodule), "test_dataloader", "LightningDataModule"
+        )
         callbacks = [SchedulersLeftOut(self._say), CyclicLR(spec.schedule), recorder, *others]
         trainer = self._trainer(module, callbacks)
         seed_all(seed, "fit")
         trainer.fit(module, datamodule=datamodule, ckpt_path=checkpoint, weights_only=False)
-        has_test = has_hook(type(module), "test_step", "LightningModule") and has_hook(
-            type(datamodule), "test_dataloader", "LightningDataModule"
-        )
-        if has_test and recorder.diverged is None:
+        if self._has_test and recorder.diverged is None:
             with isolate_rng():
                 found = trainer.test(module, datamodule=datamodule, verbose=False)
             self._tested = {name: float(value) for part in found for name, value in part.items()}
@@ -100,14 +101,21 @@ class LightningTask:
             **spec.config.task.trainer,
         )
 
+    @property
+    def _names_of_test(self) -> list[str]:
+        """What the test loop may call the monitor: the same, or with `test` in place of `val`."""
+        name = str(self._spec.config.task.monitor)
+        return list(dict.fromkeys([name, *(name.replace(old, "test") for old in ("validation", "valid", "val"))]))
+
     def _name_of_test(self) -> str | None:
         """What the test loop calls the monitor, if it logs that."""
-        name = str(self._spec.config.task.monitor)
-        names = [name, *(name.replace(old, "test") for old in ("validation", "valid", "val"))]
-        return next((one for one in names if one in self._tested), None)
+        return next((one for one in self._names_of_test if one in self._tested), None)
 
     def outcome(self, recorder: OwnRecorder, is_finished: bool) -> dict[str, Any]:
-        """Metric, mode, unit and value of the result; the value is that of the test loop where there is one."""
+        """Metric, mode, unit and value of the result; the value is that of the test loop where there is one.
+
+        A run that ended before its test names the metric that its siblings are tested by.
+        """
         task = self._spec.config.task
         name, tested = str(task.monitor), self._name_of_test()
         if self._tested and tested is None:
@@ -116,6 +124,8 @@ class LightningTask:
         value = None
         if is_finished:
             value = self._tested[tested] if tested else recorder.rows[-1].metrics[name]
+        elif self._has_test and not self._tested:
+            tested = self._names_of_test[:2][-1]
         return {"metric": tested or name, "mode": task.mode, "unit": task.unit, "value": value}
 
 
