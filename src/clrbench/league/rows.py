@@ -1,7 +1,6 @@
 """The runs of the league, a line each: all that its scores need, so that they outlive the records."""
 
-import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -65,52 +64,59 @@ _COLUMNS: dict[str, type[pl.DataType]] = {
 }
 
 
-def write_rows(folder: Path, rows: Iterable[Row]) -> list[Path]:
-    """Write a file a task, TASK.csv; returns their paths.
+def write_rows(folder: Path, rows: Iterable[Row], say: Callable[[str], None] = print) -> list[Path]:
+    """Write a file a task, TASK.csv; returns their paths. Raises ClrbenchError, and writes none, where it cannot read one.
 
-    What a file has of other policies and budgets stays, as far as it is about the same task: metric, margin and budget.
+    What a file has of other policies and budgets stays, as far as it is about the same task: metric, margin and budget. What
+    is left out, it says.
     """
-    by_task: dict[str, list[Row]] = {}
+    by_task: dict[Path, list[Row]] = {}
     for row in rows:
-        by_task.setdefault(row.task, []).append(row)
-    for task, new in by_task.items():
-        members = _joined(_known(folder / f"{task}.csv"), new)
-        frame = pl.DataFrame([asdict(row) | {"course": _as_text(row.course)} for row in members], schema=_COLUMNS)
-        write_text(folder / f"{task}.csv", frame.write_csv())
-    return [folder / f"{task}.csv" for task in by_task]
+        by_task.setdefault(folder / f"{row.task}.csv", []).append(row)
+    known = {path: read_table(path) if path.is_file() else [] for path in by_task}
+    for path, new in by_task.items():
+        is_same = _is_of_one_task([*known[path], *new])
+        if not is_same:
+            say(f"{path}: its {len(known[path])} rows are of another task (metric, margin or budget): replaced by {len(new)}")
+        kept = _others(known[path], new) if is_same else []
+        members = [asdict(row) | {"course": _as_text(row.course)} for row in [*kept, *new]]
+        write_text(path, pl.DataFrame(members, schema=_COLUMNS).write_csv())
+    return list(by_task)
 
 
-def _known(path: Path) -> list[Row]:
-    """What a file has already; nothing where it is no table, for it is written anew."""
-    with contextlib.suppress(ClrbenchError):
-        return _read(path) if path.is_file() else []
-    return []
+def _is_of_one_task(rows: Sequence[Row]) -> bool:
+    """Whether they can be compared: where a run diverged before its test, the metric that it names does not count."""
+    scales = {(row.mode, row.unit, row.margin) for row in rows}
+    metrics = {row.metric for row in rows if row.value is not None}
+    budgets = {(row.part, row.iterations) for row in rows}
+    return len(scales) == 1 and len(metrics) <= 1 and len(budgets) == len({row.part for row in rows})
 
 
-def _joined(known: Sequence[Row], new: Sequence[Row]) -> list[Row]:
-    """The new rows, behind those of other policies and budgets; alone, where the known ones are of another task."""
+def _others(known: Sequence[Row], new: Sequence[Row]) -> list[Row]:
+    """Those of other policies and budgets than the new ones."""
     entries = {(row.part, row.policy) for row in new}
-    budgets = {row.part: row.iterations for row in new}
-    if any(row.measure != new[0].measure or row.iterations != budgets.get(row.part, row.iterations) for row in known):
-        return list(new)
-    return [*(row for row in known if (row.part, row.policy) not in entries), *new]
+    return [row for row in known if (row.part, row.policy) not in entries]
 
 
 def read_rows(folder: Path) -> list[Row]:
     """All rows of a folder, task by task. Raises ClrbenchError for a file that is no such table."""
-    return [row for path in sorted(folder.glob("*.csv")) for row in _read(path)]
+    return [row for path in sorted(folder.glob("*.csv")) for row in read_table(path)]
 
 
-def _read(path: Path) -> list[Row]:
+def read_table(path: Path) -> list[Row]:
+    """The rows of a task. Raises ClrbenchError for a file that is no such table."""
     try:
         frame = pl.read_csv(path, schema=_COLUMNS).with_columns(pl.col(pl.String).fill_null(""))
         return [Row(**line | {"course": _course(line["course"])}) for line in frame.iter_rows(named=True)]
-    except (pl.exceptions.PolarsError, ValueError) as error:
-        raise ClrbenchError(f"{path} is no table of the league: {' '.join(str(error).split())}") from error
+    except (OSError, pl.exceptions.PolarsError, ValueError) as error:
+        detail = " ".join(str(error).split())
+        raise ClrbenchError(
+            f"{path} is no table of the league that this version reads: update clrbench, or move the file elsewhere ({detail})"
+        ) from error
 
 
 def _as_text(course: Course) -> str:
-    return " ".join(f"{iteration}:{value:.5g}" for iteration, value in course)
+    return " ".join(f"{iteration}:{float(value)!r}" for iteration, value in course)
 
 
 def _course(text: str) -> Course:

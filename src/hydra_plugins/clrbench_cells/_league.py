@@ -11,7 +11,7 @@ from clrbench.config import Decide, League
 from clrbench.decision.trials import Trial, Worths
 from clrbench.errors import ConfigError
 from clrbench.league.entry import Tuning, wanted
-from clrbench.league.rows import LEAGUE, Row, write_rows
+from clrbench.league.rows import LEAGUE, Row, read_rows, write_rows
 from clrbench.report.league import plan_lines, standing_lines
 from clrbench.runs import OWN, Run, run_of
 from clrbench.sweep.carry import failures
@@ -93,6 +93,8 @@ class LeagueSweeper(CellSweeper):
         self._say_plan(planner, contests)
         if self._plan_only:
             return
+        folder = Path(self._paths.outputs) / LEAGUE
+        read_rows(folder)  # what could not be joined with the new rows is refused before the runs
         hours = self._carry_out(planner, contests)
         rows = [row for contest in contests for row in contest.rows()]
         for line in standing_lines(rows):
@@ -101,7 +103,7 @@ class LeagueSweeper(CellSweeper):
             spent = (time.monotonic() - started) * self._workers / 3600
             held = f"{spent:.2f} h of {self._workers} worker{'s' * (self._workers > 1)}"
             self._say(f"cost     {hours:.2f} h of training in {held}: {spent / hours - 1:+.0%}")
-        for path in write_rows(Path(self._paths.outputs) / LEAGUE, rows):
+        for path in write_rows(folder, rows, self._say):
             self._say(str(path))
 
     def _say_plan(self, planner: Planner, contests: Sequence[_Contest]) -> None:
