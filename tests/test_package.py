@@ -152,6 +152,34 @@ def test_the_configurations_lie_in_the_package_where_a_wheel_has_them_else_in_th
     assert checkout.configurations() == tmp_path / "conf"
 
 
+@pytest.mark.parametrize(
+    ("command", "installed"),
+    [
+        ("python train.py", "clrbench"),
+        ("python train.py -m experiment=table1 seed=1,2", "clrbench -m experiment=table1 seed=1,2"),
+        ("python scripts/range_test.py data=mnist", "clrbench range-test data=mnist"),
+        ("make sweep", "clrbench -m experiment=quick"),
+        ("make sweep EXPERIMENT=windows UNTIL=settled", "clrbench -m experiment=windows hydra.sweeper.until=settled"),
+        ("make range-test DATA=digits MODEL=linear", "clrbench range-test data=digits model=linear"),
+        ("make sync", "clrbench sync"),
+        ("make bench", "make bench"),
+        ("", ""),
+    ],
+)
+def test_advice_names_the_command_that_there_is(
+    command: str, installed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert checkout.here_in(f"then `{command}` does it") == f"then `{command}` does it"
+    monkeypatch.setattr(checkout, "_ROOT", tmp_path)
+    assert checkout.here_in(f"then `{command}` does it") == f"then `{installed}` does it"
+
+
+def test_a_wheel_has_a_command_for_each_of_make_but_those_that_work_on_the_checkout() -> None:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = {line.partition(":")[0] for line in text.splitlines() if "  ## " in line}
+    assert {name for name in targets if checkout.installed(f"make {name}") == f"clrbench {name}"} == command.SUBCOMMANDS.keys()
+
+
 def test_in_an_empty_folder_the_command_trains_and_reports_and_leaves_results_and_outputs(tmp_path: Path) -> None:
     ran = clrbench(tmp_path, *SHORT, "policy=exp_range")
     assert (ran.returncode, ran.stderr) == (0, "")

@@ -17,6 +17,7 @@ from clrbench.analysis.answer import NO_ANSWER
 from clrbench.analysis.arms import Arm, arms_of
 from clrbench.analysis.commands import command_of, command_of_seeds
 from clrbench.analysis.compared import Compared
+from clrbench.checkout import here, here_in
 from clrbench.measure import PERCENT
 from clrbench.report import figures
 from clrbench.report.answer_picture import answer_dashes
@@ -43,7 +44,7 @@ def render(contents: Contents, folder: Path, conf: Path) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["code"] = _with_code
+    environment.filters |= {"code": _with_code, "here": here}
     anchors = _anchors(contents.sections)
     drawings = [_drawings(section, anchor) for section, anchor in zip(contents.sections, anchors, strict=True)]
     first = _first(contents, anchors)
@@ -74,8 +75,8 @@ def _file(name: str) -> str:
 
 
 def _with_code(sentence: str) -> str:
-    """A sentence whose parts between backquotes are code."""
-    parts = [html.escape(part) for part in sentence.split("`")]
+    """A sentence whose parts between backquotes are code, commands as they are typed here."""
+    parts = [html.escape(part) for part in here_in(sentence).split("`")]
     return "".join(f"<code>{part}</code>" if at % 2 else part for at, part in enumerate(parts))
 
 
@@ -144,7 +145,7 @@ def _claim(row: ClaimRow, conf: Path) -> dict[str, Any]:
 
 def _verdict(row: VerdictRow, conf: Path) -> dict[str, Any]:
     """A row with the commands that make its runs again, an arm each, and the one that settles what these leave unsettled."""
-    recorded = [command for arm in arms_of(row.runs) if (command := command_of_seeds(arm.runs, conf))]
+    recorded = [here(command) for arm in arms_of(row.runs) if (command := command_of_seeds(arm.runs, conf))]
     return {
         **vars(row),
         "numbers": to_html(row.values),
@@ -248,5 +249,5 @@ def _run(run: Run, folder: Path, conf: Path) -> dict[str, str]:
         "device": result.device,
         "link": Path(os.path.relpath(run.record.folder, folder)).as_posix() + "/",
         "name": result.name,
-        "command": command_of(run, conf),
+        "command": here(command_of(run, conf)),
     }

@@ -14,6 +14,7 @@ from clrbench.analysis.commands import command_of_seeds
 from clrbench.analysis.compared import paper_numbers
 from clrbench.analysis.relations import NOT_RUN
 from clrbench.analysis.verdicts import Verdict
+from clrbench.checkout import here, here_in
 from clrbench.errors import ClrbenchError
 from clrbench.report.claim_table import ClaimRow, ClaimTable, claim_table
 from clrbench.report.contents import Contents, Section, origin
@@ -37,7 +38,7 @@ def summary(contents: Contents, conf: Path, maker: str = "make report") -> str:
     table = claim_table(contents.verdicts)
     parts = [
         "# What the runs say",
-        f"`{maker}` generates this file and the page beside it from `results/`.",
+        f"`{here(maker)}` generates this file and the page beside it from `results/`.",
         *_with_picture(answer_paragraphs(contents), "![accuracy against epochs, and the learning rates](table1.svg)"),
     ]
     parts += claims_in_short(table, "")
@@ -82,8 +83,8 @@ def _with_picture(paragraphs: Sequence[str], picture: str) -> list[str]:
 
 
 def _prose(sentence: str) -> str:
-    """A sentence as Markdown; what stands between backquotes is code."""
-    parts = sentence.split("`")
+    """A sentence as Markdown; what stands between backquotes is code, commands as they are typed here."""
+    parts = here_in(sentence).split("`")
     return "`".join(part if at % 2 else escaped(part) for at, part in enumerate(parts))
 
 
@@ -102,7 +103,9 @@ def claims_in_short(table: ClaimTable, target: str | None) -> list[str]:
     counts = [f"{len(table.few)} with too few seeds to settle anything" if table.few else ""]
     counts += [f"{len(table.waiting)} not run yet" if table.waiting else ""]
     further = " and ".join(filter(None, counts))
-    where = {None: "`make report` lists", "": "the list below has"}.get(target, f"[{target}]({target}#not-run-yet) has")
+    where = {None: f"`{here('make report')}` lists", "": "the list below has"}.get(
+        target, f"[{target}]({target}#not-run-yet) has"
+    )
     return [*parts, f"Further claims: {further}; {where} them with the commands that run them."] if further else parts
 
 
@@ -201,7 +204,7 @@ def _paper_row(arm: Arm, number: float, conf: Path) -> str:
     ends = interval(accuracies)
     mean = f"{fmean(accuracies):.2f}%" + ("" if ends is None else f" [{ends[0]:.2f}, {ends[1]:.2f}]")
     what = ", ".join([in_cell(arm.name), f"{arm.iterations:,} iterations", *_beside_the_papers(arm), _order(arm)])
-    command = command_of_seeds(arm.runs, conf)
+    command = here(command_of_seeds(arm.runs, conf))
     return f"| {what} | {number:.1f}% | {in_cell(mean)} | {len(accuracies)} | `{command}` |"
 
 

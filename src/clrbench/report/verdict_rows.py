@@ -6,6 +6,7 @@ import polars as pl
 
 from clrbench.analysis.relations import FAILS, NOT_RUN, Tested
 from clrbench.analysis.verdicts import Verdict
+from clrbench.checkout import here
 from clrbench.report.contents import origin
 from clrbench.runs import Run
 
@@ -64,7 +65,7 @@ def verdict_row(verdict: Verdict) -> VerdictRow:
         differs=(*case.differs, *case.family.differs, *count),
         open=tuple(claim.open),
         notes=tuple(case.notes),
-        command=case.command,
+        command=here(case.command),
         is_unfounded=verdict.verdict == NOT_RUN or verdict.has_too_few_seeds,
         runs=tuple(case.runs),
         values=relation.table(case) if isinstance(relation, Tested) else pl.DataFrame(),

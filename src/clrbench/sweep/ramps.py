@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from clrbench.checkout import here
 from clrbench.config import Config
 from clrbench.data.load import load
 from clrbench.errors import ClrbenchError, ConfigError
@@ -23,7 +24,7 @@ class NotMeasuredError(ConfigError):
     """A range test that was not carried out to its end. left: its runs that are left, as far as can be known before."""
 
     def __init__(self, config: Config, left: Sequence[Config]) -> None:
-        command = f"make range-test DATA={config.data.name} MODEL={config.model.name}"
+        command = here(f"make range-test DATA={config.data.name} MODEL={config.model.name}")
         super().__init__(f"bounds=range_test: not measured yet: `{command}` does it, as does the sweep itself")
         self.left = left
 

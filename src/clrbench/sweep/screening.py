@@ -8,6 +8,7 @@ from statistics import fmean
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from clrbench.checkout import program
 from clrbench.config import SCREENED, Config, checked
 from clrbench.errors import ConfigError
 from clrbench.runs import OWN, Run, run_of
@@ -41,7 +42,7 @@ def with_screened_bounds(composed: DictConfig, resolve: Resolve, say: Say) -> Di
     if len(tried) < 2 or not seeds:
         raise ConfigError(
             f"bounds=screened: {name} has {len(tried)} bounds tried with one set of seeds, and a choice takes two: "
-            f"`python train.py -m experiment={composed.experiment}{_SUFFIX}`, with the same settings, tries them"
+            f"`{program()} -m experiment={composed.experiment}{_SUFFIX}`, with the same settings, tries them"
         )
     sign = runs[0].measure.sign
     means = {bounds: sign * fmean(values[seed] for seed in seeds) for bounds, values in tried.items()}

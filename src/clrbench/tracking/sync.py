@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from clrbench import unofficial
+from clrbench.checkout import here
 from clrbench.config import Tracking
 from clrbench.errors import ClrbenchError
 from clrbench.lock import is_held
@@ -24,7 +25,7 @@ from clrbench.tracking.tracked_run import TrackedRun
 from clrbench.tracking.wandb_environment import ONLINE, be_patient, is_disabled
 
 PARALLEL = 8
-AGAIN = "nothing is lost; `make sync` uploads the rest later"
+AGAIN = f"nothing is lost; `{here('make sync')}` uploads the rest later"
 # For runs whose working folder does not say where they were to go.
 PROJECT, LOG_EVERY = "clrbench", 50
 

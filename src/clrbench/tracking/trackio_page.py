@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from rich.progress import track
 
 from clrbench import unofficial
+from clrbench.checkout import here
 from clrbench.errors import ClrbenchError
 from clrbench.tracking.trackio import METRICS, Say, TrackioMirror, newest, runs
 
@@ -29,7 +30,7 @@ def dashboard(results: Path, outputs: Path, port: int, has_browser: bool, say: S
     Raises ClrbenchError where there is nothing to show, no Trackio, no port, or another dashboard in the same folder.
     """
     if not any(runs(results)):
-        raise ClrbenchError(f"{results}: no records of runs there: `make sweep` makes some within a minute or two")
+        raise ClrbenchError(f"{results}: no records of runs there: `{here('make sweep')}` makes some within a minute or two")
     folder = outputs.absolute() / "trackio"
     _keep_to_this_machine(folder)
     _check_that_it_is_installed()

@@ -14,6 +14,7 @@ import numpy as np
 
 from clrbench import unofficial
 from clrbench.analysis.targets import iterations_to_target
+from clrbench.checkout import here
 from clrbench.config import Tracking
 from clrbench.measure import PERCENT
 from clrbench.runs import recorded_schedule
@@ -24,7 +25,7 @@ from clrbench.tracking.wandb_environment import DISABLED, OFFLINE, ONLINE, Say, 
 WAIT_AT_END, WAIT_AT_INTERRUPT = 30.0, 3.0
 # What only a finished run has in its summary beside its value: the iterations to each of the accuracies (percent) it reaches.
 TARGETS = range(5, 100, 5)
-LATER = "the record is complete without it, and `make sync` uploads what is missing later"
+LATER = f"the record is complete without it, and `{here('make sync')}` uploads what is missing later"
 # Exit codes: W&B calls a run finished only at 0. 130 is what a shell gives a process that Ctrl-C ended.
 _ENDED_WELL, _ENDED_BADLY, _INTERRUPTED = 0, 1, 130
 Rate = Callable[[Any], Any]
@@ -106,7 +107,7 @@ class Uploader:
             except Exception as error:
                 if self._has_given_up:  # nobody waits for this thread any more, and files that change now may be read
                     raise
-                self.say(f"W&B: {reason_of(error)}; the run is mirrored offline, and `make sync` uploads it later")
+                self.say(f"W&B: {reason_of(error)}; the run is mirrored offline, and `{here('make sync')}` uploads it later")
                 # The client's process still tries to begin the run, and would not have it a second time.
                 wandb.teardown()
         shutil.rmtree(self.folder / "wandb", ignore_errors=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 from clrbench import unofficial
 from clrbench.analysis.answer import Answer
+from clrbench.checkout import here
 from clrbench.errors import ClrbenchError
 from clrbench.report.claim_table import claim_table
 from clrbench.report.contents import Contents, Section
@@ -47,7 +48,8 @@ def selected(contents: Contents, experiment: str | None) -> Contents:
     sections = [section for section in contents.sections if section.source == OWN and experiment in (None, section.experiment)]
     if not sections:
         where = f" in the experiment {experiment}" if experiment else ""
-        raise ClrbenchError(f"none of your runs has ended{where}: run `make sweep EXPERIMENT={experiment or 'quick'}` first")
+        command = here(f"make sweep EXPERIMENT={experiment or 'quick'}")
+        raise ClrbenchError(f"none of your runs has ended{where}: run `{command}` first")
     verdicts = [verdict for verdict in contents.verdicts if experiment in (None, verdict.experiment)]
     answer = contents.answer
     if answer and experiment not in (None, answer.compared.treatment.experiment):
@@ -85,7 +87,7 @@ def _look_up(project: str, entity: str | None, title: str) -> tuple[Project, str
     except ValueError:
         raise ClrbenchError(
             f"W&B has no project {to.entity}/{project}: choose one with --project and --entity, or upload its runs first "
-            "with `make sync`"
+            f"with `{here('make sync')}`"
         ) from None
     return to, known.get(title, "")
 
@@ -182,7 +184,8 @@ def _basis(answer: Answer, figure: Section | None) -> str:
     """Whose runs the answer and its figure are made of."""
     source = answer.compared.treatment.source
     records = "your own runs" if source == OWN else "the records that ship with clrbench"
-    drawn = "The charts draw your own runs." if figure else "You have no runs of it on W&B; `make report` draws its figure."
+    lacking = f"You have no runs of it on W&B; `{here('make report')}` draws its figure."
+    drawn = "The charts draw your own runs." if figure else lacking
     return f"The answer is computed from {records}. {drawn}"
 
 
