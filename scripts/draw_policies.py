@@ -1,5 +1,6 @@
 """Draw every policy of conf/policy as the paper's CIFAR-10 run has it, in one picture: docs/policies/policies.svg."""
 
+import argparse
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
@@ -24,6 +25,7 @@ def _place(name: str) -> tuple[int, str]:
 
 def main() -> None:
     """Draw them all."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     config.register()
     names = sorted((path.stem for path in (ROOT / "conf" / "policy").glob("*.yaml")), key=_place)
     drawn = {}

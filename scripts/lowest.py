@@ -4,6 +4,7 @@ A new environment, outputs/lowest, gets those versions alone. All else is lent b
 requirements need themselves, the tests' own packages, and torch and torchvision, which take several GB a version.
 """
 
+import argparse
 import re
 import subprocess
 import sys
@@ -20,6 +21,10 @@ TESTS = ("callback", "run", "claim", "wandb", "report", "verdicts", "pairs", "ra
 
 def main() -> None:
     """Install, then run the tests that the command line names, else TESTS; ends with the exit code of pytest."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    usual = [f"tests/test_{name}.py" for name in TESTS]
+    parser.add_argument("tests", nargs="*", default=usual, help=f"files of tests ({', '.join(TESTS)})")
+    tests = parser.parse_args().tests
     folder = ROOT / "outputs" / "lowest"
     venv.create(folder, clear=True, with_pip=False)
     python = folder / "bin" / "python"
@@ -29,7 +34,6 @@ def main() -> None:
     subprocess.run([*pip, *pins], check=True)
     packages = folder / "lib" / f"python{sysconfig.get_python_version()}" / "site-packages"
     (packages / "lent.pth").write_text(f"{ROOT / 'src'}\n{sysconfig.get_path('purelib')}\n")
-    tests = sys.argv[1:] or [f"tests/test_{name}.py" for name in TESTS]
     sys.exit(subprocess.run([str(python), "-m", "pytest", *tests], cwd=ROOT, check=False).returncode)
 
 

@@ -1,5 +1,6 @@
 """Take the README's pictures of the page and of the dashboard, from what ships: docs/screenshots/*.webp, `make screenshots`."""
 
+import argparse
 import io
 import os
 import shutil
@@ -40,6 +41,7 @@ def browser() -> Iterator[Any]:
 
 def main() -> None:
     """Take both pictures."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     if CHROMIUM is None:
         sys.exit("error: no Chromium on the PATH: install Debian's package chromium, or set $CLRBENCH_CHROMIUM to one")
     PICTURES.mkdir(exist_ok=True)
