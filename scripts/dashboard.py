@@ -1,4 +1,4 @@
-"""Show the record in Trackio, on this machine only and live while a sweep runs: `make dashboard`. Ctrl-C ends it."""
+"""Show the runs in Trackio, on this machine only and live while a sweep goes on: `make dashboard`. Ctrl-C ends it."""
 
 from clrbench import subcommands
 

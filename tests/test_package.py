@@ -212,6 +212,17 @@ def test_help_lists_subcommands_and_choices(tmp_path: Path) -> None:
     said = clrbench(tmp_path, "--help").stdout
     assert all(f"clrbench {name} " in said for name in command.SUBCOMMANDS)
     assert "policy: cosine" in said
+    assert "\nclaims: " not in said
+
+
+@pytest.mark.parametrize(("name", "setting"), [("decide", "decide.ratio=4 "), ("league", "league.parts=[1,3] "), ("plan", "")])
+def test_a_subcommand_of_runs_tells_what_it_does_and_its_settings_before_the_choices(
+    name: str, setting: str, tmp_path: Path
+) -> None:
+    said = clrbench(tmp_path, name, "--help").stdout
+    assert said.startswith(f"clrbench {name} CHOICES: {command.SUBCOMMANDS[name][1]}")
+    assert setting in said.partition("policy: cosine")[0]
+    assert "One run of the benchmark suite" not in said
 
 
 @pytest.mark.parametrize("subcommand", sorted(set(command.SUBCOMMANDS) - {"plan", "decide", "league", "range-test"}))

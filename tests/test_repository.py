@@ -61,7 +61,7 @@ _LAYERS = (
     ("report",),
     ("tracking",),
     ("sweep", "arguments"),
-    ("cli", "subcommands", "comparison", "__main__", "__init__", "hydra_plugins"),
+    ("usage", "cli", "subcommands", "comparison", "__main__", "__init__", "hydra_plugins"),
 )
 _LEVELS = {name: level for level, names in enumerate(_LAYERS) for name in names}
 

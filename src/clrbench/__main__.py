@@ -4,6 +4,8 @@ import importlib
 import sys
 from importlib.util import find_spec
 
+from clrbench.usage import introduction, wants_help
+
 # Each with the function that carries it out, MODULE:FUNCTION, and what it does.
 SUBCOMMANDS = {
     "plan": ("cli:plan", "list what a sweep would do, and the hours left; start nothing"),
@@ -18,7 +20,7 @@ SUBCOMMANDS = {
     "range-test": ("cli:range_test", "measure base_lr and max_lr"),
     "report": ("subcommands:report", "make outputs/report/index.html: verdicts, figures, every run"),
     "verify": ("subcommands:verify", "compute every number of the report anew from the records, and compare"),
-    "dashboard": ("subcommands:dashboard", "show the runs in the browser, live while a sweep goes on"),
+    "dashboard": ("subcommands:dashboard", "show the runs in Trackio, in the browser, live while a sweep goes on"),
     "sync": ("subcommands:sync", "upload to Weights & Biases the runs that it lacks"),
     "publish": ("subcommands:publish", "copy an experiment's finished records to results/evidence"),
     "wandb": ("subcommands:wandb", "save the comparison of runs, and the verdicts, on Weights & Biases"),
@@ -34,10 +36,13 @@ def main() -> None:
     first = sys.argv[1] if len(sys.argv) > 1 else ""
     if first in ("-h", "--help"):
         print(_help(), flush=True)
-    where, _ = SUBCOMMANDS.get(first, ("cli:run", ""))
+    where, words = SUBCOMMANDS.get(first, ("cli:run", ""))
+    module, function = where.split(":")
     if first in SUBCOMMANDS:
         sys.argv[:2] = [f"clrbench {first}"]
-    module, function = where.split(":")
+        if module == "cli" and wants_help():
+            print(introduction(first, words), flush=True)
+            sys.argv.append("hydra.help.header=''")
     getattr(importlib.import_module(f"clrbench.{module}"), function)()
 
 

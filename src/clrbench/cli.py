@@ -31,6 +31,7 @@ from clrbench.orphans import end_with_parent
 from clrbench.policies import check_policy
 from clrbench.range_test.measuring import wants_measured_bounds, with_measured_bounds
 from clrbench.sweep.job import JOB, Job
+from clrbench.usage import without_what_nobody_chooses
 
 
 def run() -> None:
@@ -74,7 +75,7 @@ def main(hydra_main: Callable[[], Any]) -> None:
         check_choices(sys.argv[1:], [folder.name for folder in configurations().iterdir()])
         check_search(sys.argv[1:])
         _register_plugins()
-        with interrupts.kept():
+        with interrupts.kept(), without_what_nobody_chooses():
             hydra_main()
     except (HydraException, OmegaConfBaseException) as error:
         _stop(in_one_line(error, sys.argv[1:], _compose_anew))

@@ -46,7 +46,7 @@ def verify() -> None:
 
 
 def dashboard() -> None:
-    """Show the record in Trackio, on this machine only and live while a sweep runs. Ctrl-C ends it."""
+    """Show the runs in Trackio, on this machine only and live while a sweep goes on. Ctrl-C ends it."""
     from clrbench.tracking.trackio_page import dashboard as serve
 
     parser = _parser(dashboard, "results", "outputs")
