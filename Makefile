@@ -19,7 +19,8 @@ MODEL ?= small_cnn
 
 help:  ## list the commands
 	@echo "make COMMAND, where COMMAND is one of"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {split($$2, said, "   "); printf "  %-11s %s\n", $$1, said[1]; \
+	    for (at = 2; at in said; at++) if (said[at] != "") printf "      %s\n", said[at]}' $(MAKEFILE_LIST)
 	@echo "One run: $(BIN)/python train.py policy=exp_range   (--help lists the choices)"
 
 setup: $(READY)  ## make .venv and install the pinned packages
@@ -42,19 +43,19 @@ decide: $(READY)  ## which policy, at which rates, for these data   [DATA=digits
 	@$(BIN)/python train.py experiment=decide data=$(DATA) model=$(MODEL) $(if $(ITERATIONS),iterations='$(ITERATIONS)') \
 	    $(if $(HOURS),decide.hours=$(HOURS))
 
-league: $(READY)  ## run every policy on every task, and rank them: an hour or two of two cores   [TASKS=digits,friedman] [POLICIES=decide/cosine]
+league: $(READY)  ## run every policy on every task, and rank them: an hour or two   [TASKS=digits,friedman] [POLICIES=decide/cosine]
 	@$(BIN)/python train.py experiment=league $(if $(TASKS),league.tasks='[$(TASKS)]') $(if $(POLICIES),decide.families='[$(POLICIES)]')
 
 range-test: $(READY)  ## measure base_lr and max_lr   [DATA=digits] [MODEL=small_cnn]
 	@$(BIN)/python scripts/range_test.py data=$(DATA) model=$(MODEL)
 
-report: $(READY)  ## make outputs/report/index.html: verdicts, figures, every run, shipped and yours
+report: $(READY)  ## make outputs/report/index.html: verdicts, figures, every run
 	@$(BIN)/python scripts/report.py
 
-verify: $(READY)  ## compute every number that ships, in results/report and README, anew from its records, and compare
+verify: $(READY)  ## compute every shipped number anew from its records, and compare
 	@$(BIN)/python scripts/ship.py --verify
 
-ship: $(READY)  ## for maintainers: make results/report and the tables of README and docs from the records that ship
+ship: $(READY)  ## for maintainers: make results/report and the tables of the docs
 	@$(BIN)/python scripts/ship.py
 
 dashboard: $(READY)  ## show the runs in the browser, live while a sweep goes on
@@ -72,10 +73,10 @@ publish: $(READY)  ## copy an experiment's finished records to results/evidence 
 pictures: $(READY)  ## draw the policies, docs/policies/*.svg
 	@$(BIN)/python scripts/draw_policies.py
 
-screenshots: $(READY)  ## for maintainers: take the README's pictures of the page and of the dashboard
+screenshots: $(READY)  ## for maintainers: take the README's pictures of page and dashboard
 	@$(BIN)/python scripts/screenshots.py
 
-bench: $(READY) $(PEERS)  ## measure speed here, beside others' ways: half an hour of an idle machine   [PART=step|peers] [TO=outputs/bench]
+bench: $(READY) $(PEERS)  ## measure speed here, beside others' ways: half an hour   [PART=step|peers] [TO=outputs/bench]
 	@PYTHONPATH=scripts $(BIN)/python -m bench $(PART) $(if $(TO),--to $(TO))
 
 $(PEERS): requirements-bench.lock
@@ -100,5 +101,5 @@ lint: $(READY)  ## check style, format and types
 format: $(READY)  ## mend style and format
 	@$(BIN)/ruff check --fix --quiet . && $(BIN)/ruff format .
 
-clean:  ## remove outputs/ and caches: all that runs made except their records in results/
+clean:  ## remove outputs/ and caches, but no record of a run
 	rm -rf outputs .pytest_cache .mypy_cache .ruff_cache .hypothesis
