@@ -191,7 +191,7 @@ def test_the_held_out_folder_has_any_of_its_usual_names(root: Path, source: str,
 @BOTH
 def test_a_split_that_is_not_used_is_told(root: Path, source: str) -> None:
     save(root / "val" / "a" / "0.png")
-    assert told(root, source) == ["not used: val"]
+    assert told(root, source) == ["its folder val is not used"]
 
 
 @BOTH
@@ -200,7 +200,7 @@ def test_a_test_folder_without_classes_gives_way_to_val(root: Path, source: str)
     save(root / "test" / "0.png")
     images, said = loaded(root, source)
     assert counts(images.images) == (4, 4)
-    assert said == [f"{root}: not used: test"]
+    assert said == [f"{root}: its folder test is not used"]
 
 
 def one_split(root: Path, inner: str) -> None:

@@ -87,7 +87,7 @@ def test_a_sweep_tells_once_what_of_its_data_is_not_used(
     overrides = [("data=npz", f"data.path={path}", "data.batch_size=10", "policy=fixed", f"seed={seed}") for seed in (1, 2, 3)]
     for _ in range(2):
         make_planner(counting([])).cells(overrides)
-        assert capsys.readouterr().out.splitlines() == [f"{path}: not used: x_val, y_val"]
+        assert capsys.readouterr().out.splitlines() == [f"{path}: its arrays x_val, y_val are not used"]
 
 
 def test_an_experiment_that_leads_out_of_the_records_has_its_error_among_them(

@@ -18,7 +18,7 @@ def test_a_sweep_adds_seeds_to_the_arms_that_open_claims_need_and_to_no_others(t
     done = run(tmp_path, *SMALL)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(
-        "until settled: 5 claims (C7a, C7b, C8, C12a, C12b) of 3 of 3 arms; looks with 5, 8, 12 seeds"
+        "until settled: 5 claims (C7a, C7b, C8, C12a, C12b), which need all 3 arms; looks after 5, 8 and 12 seeds (1 to 12)\n"
     )
     assert "15 runs at the first look, at most 36, " in done.stdout
     seeds: dict[str, list[int]] = {}

@@ -192,7 +192,7 @@ def test_arrays_have_any_of_their_usual_names(tmp_path: Path, held_out: str, ima
 
 def test_arrays_that_are_not_used_are_told(tmp_path: Path) -> None:
     found = write_arrays(tmp_path / "mine.npz", "train", "val", "test", images="{}_images", labels="{}_labels")
-    assert list(found.notes) == [f"{tmp_path / 'mine.npz'}: not used: val_images, val_labels"]
+    assert list(found.notes) == [f"{tmp_path / 'mine.npz'}: its arrays val_images, val_labels are not used"]
 
 
 @pytest.mark.parametrize("split", ["train", ""])

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from clrbench.data.telling import some
+from clrbench.data.telling import not_used, some
 from clrbench.errors import DataError
 
 ENDINGS = frozenset(
@@ -48,7 +48,7 @@ def listed(root: Path) -> Listing:
             f"{root}: only one of {training} and {held_out} has the class {some(odd)}: give both the same class folders"
         )
     unused = [name for name in folders if training is not None and name not in (training, held_out)]
-    notes = [f"{root}: not used: {some(unused)}"] if unused else []
+    notes = [f"{root}: {not_used('folder', unused)}"] if unused else []
     notes += _left_out(root, splits)
     return Listing(train.samples, None if test is None else test.samples, notes)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from clrbench.data.folders import HELD_OUT, TRAINING
 from clrbench.data.images import Array, Images, checked_images
-from clrbench.data.telling import Say, some
+from clrbench.data.telling import Say, not_used
 from clrbench.errors import DataError
 
 # How Keras' and MedMNIST's files name images and labels of a split.
@@ -30,7 +30,7 @@ def read_arrays(path: Path, say: Say) -> tuple[Images, Images | None]:
             raise zipfile.BadZipFile(f"bad checksum of {damaged}")
         arrays = {name: np.asarray(archive[name]) for name in (*train, *(test or ()))}
     if unused := [name for name in names if name not in arrays]:
-        say(f"{path}: not used: {some(unused)}")
+        say(f"{path}: {not_used('array', unused)}")
     return _images(arrays, train, f"{path} (train)"), test and _images(arrays, test, f"{path} ({_split_of(test)})")
 
 

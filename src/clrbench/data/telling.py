@@ -17,6 +17,11 @@ def some(names: Sequence[object]) -> str:
     return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"
 
 
+def not_used(what: str, names: Sequence[object]) -> str:
+    """That what is called `what`, with these names, is not used."""
+    return f"its {what} {some(names)} is not used" if len(names) == 1 else f"its {what}s {some(names)} are not used"
+
+
 def each(items: Sequence[Item], read: Callable[[Item], Read]) -> list[Read]:
     """`read` of every item. Raises one DataError about all bad items: the fault of the first, and which others there are."""
     found, faults = [], []

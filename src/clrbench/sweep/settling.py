@@ -80,8 +80,8 @@ class Settling:
         looks, names = self._looks.looks, ", ".join(self._needs)
         arms = sorted({at for needs in self._needs.values() for at in needs})
         yield (
-            f"until settled: {len(self._needs)} claims ({names}) of {len(arms)} of {len(self._arms)} arms; looks with "
-            f"{', '.join(map(str, looks))} seeds, {self._seeds[0]} to {self._seeds[-1]}"
+            f"until settled: {len(self._needs)} claims ({names}), which need {_of(len(arms), len(self._arms))} arms; "
+            f"looks after {', '.join(map(str, looks[:-1]))} and {looks[-1]} seeds ({self._seeds[0]} to {self._seeds[-1]})"
         )
         if self.left_out:
             yield f"left out: {', '.join(claim.id for claim in self.left_out)}, which no seeds settle"
@@ -116,6 +116,10 @@ class Settling:
                 f"hydra.sweeper.until=settled: {one.claim.id} has runs in {len(found)} settings: sweep one at a time"
             )
         return found[0] if found else None
+
+
+def _of(some: int, number: int) -> str:
+    return f"all {number}" if some == number else f"{some} of {number}"
 
 
 def first_seed(values: str | None) -> int:
