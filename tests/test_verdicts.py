@@ -2,12 +2,13 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import ROOT
-from made_up import CYCLES, write_arm, write_run
+from made_up import CYCLES, write_arm, write_run, write_table1
 
 from clrbench.analysis.claims import ClaimFamily, read_families
 from clrbench.analysis.relations import FAILS, HOLDS, INCONCLUSIVE, NOT_RUN
@@ -572,3 +573,21 @@ def test_a_verdict_tells_which_seeds_ran_on_a_gpu(tmp_path: Path) -> None:
         write_run(tmp_path, policy, 2, 81.0, device="NVIDIA H100")
         write_run(tmp_path, policy, 3, 81.0, device="NVIDIA H100")
     assert judged(tmp_path)["A1"].case.notes == ["computed on NVIDIA H100 (seeds: 2, 3) and cpu (seeds: 1)"]
+
+
+def test_a_copy_of_a_record_is_left_out_and_told(tmp_path: Path) -> None:
+    write_table1(tmp_path, source="runs")
+    runs, faults = read_runs(tmp_path)
+    assert not faults
+    folder = tmp_path / "runs" / "table1"
+    shutil.copytree(folder, tmp_path / "runs" / "table1_laptop")
+    one, other = sorted(folder.iterdir())[:2]
+    shutil.copytree(one, folder / f"{one.name} (copy)")
+    changed = json.loads((other / "result.json").read_text()) | {"value": 1.0}
+    (tmp_path / "runs" / "table1_laptop" / other.name / "result.json").write_text(json.dumps(changed))
+    again, faults = read_runs(tmp_path)
+    assert again == runs
+    assert len(faults) == len(runs) + 1
+    assert faults[0] == f"{folder / one.name} (copy): is a copy of {folder / one.name}: left out"
+    (differs,) = (fault for fault in faults if "though" in fault)
+    assert "left out, though it says 1.00% and the other 8" in differs

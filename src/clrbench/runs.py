@@ -127,18 +127,34 @@ def is_constant(policy: Mapping[str, Any]) -> bool:
 def read_runs(results: Path, sources: Sequence[str] = SOURCES) -> tuple[list[Run], list[str]]:
     """All runs below `results` that have ended, in the order of source, experiment and name; and what could not be read.
 
-    sources: those of SOURCES to read. What was never run for a fault in its settings has no identity, and is left out.
+    sources: those of SOURCES to read. What was never run for a fault in its settings has no identity, and is left out. Of
+    records of one run, as of folders copied between machines, the first is read.
     """
-    runs: list[Run] = []
+    found: dict[tuple[str, str, str], Run] = {}
     faults: list[str] = []
     for source in sources:
         for folder in sorted((results / source).glob("[!.]*/")):
             for record in records(folder):
                 try:
-                    runs += [whole(run) for run in run_of(record, source)]
+                    runs = [whole(run) for run in run_of(record, source)]
                 except ClrbenchError as error:
                     faults.append(str(error))
-    return runs, faults
+                    continue
+                for run in runs:
+                    first = found.setdefault((source, run.result.experiment, run.result.name), run)
+                    faults += [] if first is run else [_copied(run, first)]
+    return list(found.values()), faults
+
+
+def _copied(run: Run, first: Run) -> str:
+    """What is said of a record that is left out, as that of the same run has been read."""
+    mine, other = ((one.result.status, one.result.value) for one in (run, first))
+    differs = "" if mine == other else f", though it says {_ended(run)} and the other {_ended(first)}"
+    return f"{run.record.folder}: is a copy of {first.record.folder}: left out{differs}"
+
+
+def _ended(run: Run) -> str:
+    return run.result.shown_value if run.is_finished else run.result.status
 
 
 def run_of(record: Record, source: str) -> list[Run]:
