@@ -63,6 +63,14 @@ def test_an_arm_whose_first_run_names_another_metric_is_compared_by_that_of_its_
     assert sentence.endswith("n = 5 common seeds; 1 of 6 runs of triangular diverged")
 
 
+def test_the_best_fixed_rate_is_that_of_the_seeds_that_all_have(tmp_path: Path) -> None:
+    for rate, ends in ((0.001, [70.0] * 6), (0.002, [80.0] * 5), (0.004, [81.0, None, 81.0, 81.0, 81.0])):
+        write_arm(tmp_path, "fixed", ends, schedule={**FIXED, "base_lr": rate})
+    write_arm(tmp_path, "triangular", shifted(2.0), schedule=CYCLES)
+    (sentence,) = leads(arms_in(tmp_path))
+    assert sentence.startswith("triangular is ahead of fixed (base_lr=0.002), the best of 3 fixed rates")
+
+
 def test_a_policy_that_drops_is_what_it_is_without_the_drops(tmp_path: Path) -> None:
     def dropped(node: dict[str, Any]) -> dict[str, Any]:
         return {"_target_": "clrbench.schedules.dropping", "schedule": node, "drops": [200]}

@@ -1,6 +1,7 @@
 """The table behind a sweep."""
 
 import dataclasses
+import math
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +12,7 @@ import polars as pl
 import pytest
 import yaml
 from conftest import RESULT, ROOT
-from made_up import CYCLES, FIXED, write_run
+from made_up import BASE, CYCLES, FIXED, write_arm, write_run
 from rich.console import Console
 
 from clrbench.analysis.arm_table import summarize as summarize_arms
@@ -108,6 +109,13 @@ def test_the_fixed_rate_in_the_same_precision_is_the_rival(tmp_path: Path) -> No
             write_run(tmp_path, policy, 1, accuracy, curve=[60.0, 70.0, 75.0], schedule=schedule, config=setting)
     rows = summarize_arms(arms_of(read_runs(tmp_path)[0])).filter(arm="triangular")
     assert sorted(rows["to_fixed"]) == [200.0, 400.0]
+
+
+def test_an_arm_most_of_whose_runs_diverged_never_reaches_the_fixed_rate(tmp_path: Path) -> None:
+    write_arm(tmp_path, "fixed", BASE)
+    write_arm(tmp_path, "triangular", [85.0, *[None] * 4], curve=[84.0, 84.0, 84.0], schedule=CYCLES)
+    (row,) = summarize_arms(arms_of(read_runs(tmp_path)[0])).filter(arm="triangular").to_dicts()
+    assert (row["to_fixed"], row["speed_up"]) == (math.inf, None)
 
 
 def arms_with(folder: Path, accuracies: Mapping[str, Sequence[float]], schedules: Mapping[str, Any]) -> list[Arm]:

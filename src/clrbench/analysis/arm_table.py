@@ -10,8 +10,9 @@ import polars as pl
 from clrbench.analysis.arms import Arm
 from clrbench.analysis.pairs import best_of
 from clrbench.analysis.targets import iterations_to_target
+from clrbench.runs import Run
 from clrbench.stats import half_width
-from clrbench.store import DIVERGED, FAILED
+from clrbench.store import DIVERGED, FAILED, FINISHED
 
 SCHEMA = {
     "source": pl.String,
@@ -81,6 +82,11 @@ def _median_to_rival(arm: Arm, rival: Arm) -> float | None:
     """The median over common seeds (of an even number, the later of the middle two, so that it is one that occurred)."""
     sign = arm.measure.sign
     targets = {run.result.seed: sign * end for run in rival.finished if (end := run.end) is not None}
-    courses = {run.result.seed: [(at, sign * value) for at, value in run.course] for run in arm.finished}
-    needed = sorted(iterations_to_target(course, targets[seed]) for seed, course in courses.items() if seed in targets)
+    ended = [run for run in arm.runs if run.result.status in (FINISHED, DIVERGED) and run.result.seed in targets]
+    needed = sorted(_needed(run, sign, targets[run.result.seed]) for run in ended)
     return needed[len(needed) // 2] if needed else None
+
+
+def _needed(run: Run, sign: int, target: float) -> float:
+    """The iterations to a target; infinity for a run that diverged, whatever it had reached."""
+    return iterations_to_target([(at, sign * value) for at, value in run.course], target) if run.is_finished else math.inf

@@ -92,9 +92,22 @@ def comparisons(arms: Sequence[Arm]) -> list[list[Arm]]:
 
 
 def best_of(arms: Sequence[Arm]) -> Arm | None:
-    """The arm with the best mean among those with the most seeds."""
-    able = [arm for arm in arms if arm.accuracies]
-    return max(able, key=lambda arm: (len(arm.accuracies), arm.measure.sign * fmean(arm.accuracies.values())), default=None)
+    """The arm of which the fewest runs diverged and, of equal ones, the mean is best, both over the seeds that all have.
+
+    An arm with half as many seeds as another, or fewer, is not asked, and does not bound the seeds that the others share.
+    """
+    able = [(arm, _worths(arm)) for arm in arms if arm.accuracies]
+    most = max((len(worths) for _, worths in able), default=0)
+    asked = [(arm, worths) for arm, worths in able if 2 * len(worths) > most]
+    if not asked:
+        return None
+    shared = set.intersection(*(set(worths) for _, worths in asked))
+    return max(asked, key=lambda one: _rank([worth for seed, worth in one[1].items() if seed in shared or not shared]))[0]
+
+
+def _rank(worths: Sequence[float]) -> tuple[float, float]:
+    ended = [worth for worth in worths if math.isfinite(worth)]
+    return len(ended) / len(worths), fmean(ended) if ended else -math.inf
 
 
 def paired(treatment: Mapping[int, float], control: Mapping[int, float]) -> list[float]:
