@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from made_up import CYCLES, FIXED, write_arm, write_run
 
 from clrbench.analysis.arms import Arm, arms_of
@@ -93,6 +94,25 @@ def test_arms_of_another_precision_or_optimizer_are_no_rivals(tmp_path: Path) ->
         write_arm(tmp_path, "triangular", shifted(2.0), schedule=CYCLES, config=config)
     beside = [sentence for sentence in leads(arms_in(tmp_path)) if "is ahead of" in sentence]
     assert len(beside) == 3
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"data": {"sha256": "cifar10", "augment": "crop_flip"}},
+        {"data": {"sha256": "cifar10", "evaluated_images": 9}},
+        {"batch_size": 50},
+    ],
+)
+def test_arms_on_other_pictures_or_batches_are_no_rivals(tmp_path: Path, setting: dict[str, Any]) -> None:
+    write_arm(tmp_path, "fixed", BASE)
+    write_arm(tmp_path, "triangular", shifted(2.0), schedule=CYCLES)
+    for record in read_runs(tmp_path)[0]:
+        if record.result.policy == "triangular":
+            path = record.record.folder / "config.yaml"
+            config = yaml.safe_load(path.read_text())
+            path.write_text(yaml.safe_dump({**config, "identity": {**config["identity"], **setting}}))
+    assert leads(arms_in(tmp_path)) == []
 
 
 # What wrong bounds cost

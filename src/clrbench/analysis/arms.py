@@ -11,7 +11,10 @@ from clrbench.runs import Run
 
 _FLOAT32 = "float32"
 # What tells the data of a comparison from others, beside their name: arms that differ in one of these are no rivals.
-_OF_DATA = ("data.sha256", "data.split", "data.evaluate", "data.order", "data.training_images", "scale", "version")
+_OF_DATA = (
+    *("data.sha256", "data.split", "data.evaluate", "data.order", "data.training_images", "data.evaluated_images"),
+    *("data.augment", "batch_size", "scale", "version"),
+)
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class Arm:
 
     @property
     def comparison(self) -> tuple[object, ...]:
-        """What rivals share: source, experiment, data in one form and order, model, optimizer and arithmetic."""
+        """What rivals share: source, experiment, data in one form, order and batches, model, optimizer and arithmetic."""
         settings = self.runs[0].settings
         data = tuple(settings.get(key) for key in _OF_DATA)
         return self.source, self.experiment, *self.task, self.optimizer, self.arithmetic, *data, self.measure
