@@ -55,7 +55,14 @@ def write_run(
     accuracies = [*curve, *([] if accuracy is None else [accuracy])]
     every = iterations // max(1, len(accuracies))
     rows = [
-        Evaluation(every * at, at, 0.001, 1.0, {"test_loss": 1.0, "test_accuracy": value}, float(at))
+        Evaluation(
+            iterations if at == len(accuracies) else every * at,
+            at,
+            0.001,
+            1.0,
+            {"test_loss": 1.0, "test_accuracy": value},
+            float(at),
+        )
         for at, value in enumerate(accuracies, 1)
     ]
     settings = {name: {**section, **(config or {}).get(name, {})} for name, section in SETTING.items()}

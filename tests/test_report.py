@@ -136,7 +136,7 @@ def test_a_damaged_record_is_left_out_and_told(tmp_path: Path) -> None:
     assert "Left out" in summary(contents, CONF)
 
 
-@pytest.mark.parametrize("damage", ["absent", "a value is missing", "half a line"])
+@pytest.mark.parametrize("damage", ["absent", "a value is missing", "half a line", "no end", "twice"])
 def test_a_run_without_its_evaluations_is_left_out_and_told(tmp_path: Path, damage: str) -> None:
     write_arm(tmp_path, "fixed", BASE)
     path = write_run(tmp_path, "fixed", 6, 80.0).folder / "evals.csv"
@@ -145,6 +145,10 @@ def test_a_run_without_its_evaluations_is_left_out_and_told(tmp_path: Path, dama
         path.unlink()
     elif damage == "half a line":
         path.write_text(f"{header}\n{rows[0][:5]}\n")
+    elif damage == "no end":
+        path.write_text("\n".join([header, rows[0].replace("400,", "399,", 1)]) + "\n")
+    elif damage == "twice":
+        path.write_text("\n".join([header, *rows, *rows]) + "\n")
     else:
         place = header.split(",").index("test_accuracy")
         values = rows[0].split(",")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -167,13 +168,25 @@ def run_of(record: Record, source: str) -> list[Run]:
 
 
 def whole(run: Run) -> Run:
-    """The run, where its evaluations are whole. Raises ClrbenchError where a finished one lacks the value of any."""
-    if run.is_finished and not (run.evaluations and all(run.evaluated in row.metrics for row in run.evaluations)):
+    """The run, where its evaluations are whole. Raises ClrbenchError where a finished one lacks any, or holds one twice."""
+    if run.is_finished and (fault := _fault_of(run)):
         raise ClrbenchError(
-            f"{run.record.folder / 'evals.csv'}: lacks {run.evaluated}: bring the file back, or move its folder elsewhere and "
+            f"{run.record.folder / 'evals.csv'}: {fault}: bring the file back, or move its folder elsewhere and "
             "run its command again"
         )
     return run
+
+
+def _fault_of(run: Run) -> str | None:
+    """What the evaluations of a finished run are not."""
+    if not (run.evaluations and all(run.evaluated in row.metrics for row in run.evaluations)):
+        return f"lacks {run.evaluated}"
+    iterations = [row.iteration for row in run.evaluations]
+    if any(after <= before for before, after in pairwise(iterations)):
+        return "holds an iteration twice, or out of order"
+    return (
+        None if iterations[-1] == run.result.iterations else f"ends at {iterations[-1]} of {run.result.iterations} iterations"
+    )
 
 
 def leaves(node: Any, key: str = "") -> dict[str, Any]:
