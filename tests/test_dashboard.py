@@ -15,6 +15,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from conftest import RESULT, ROOT
 
 from clrbench.store import Evaluation, Record, run_folder
 from clrbench.tracking.trackio import newest
-from clrbench.tracking.trackio_arms import SUFFIX
+from clrbench.tracking.trackio_arms import SUFFIX, Point, ShownCurve, mean
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("trackio") is None, reason="Trackio is not installed")
 
@@ -264,6 +265,12 @@ def test_an_arm_is_one_line_the_mean_over_its_finished_seeds_and_follows_them(re
         for folder in live.parent.iterdir():
             shutil.rmtree(folder)
         wait_until(lambda: arms(url) == [])
+
+
+def test_the_mean_is_of_what_each_seed_has_measured() -> None:
+    points = [Point(44, datetime(2026, 1, 1, tzinfo=UTC), {"lr": 0.1, name: 2.0}) for name in ("val_loss", "test_loss")]
+    line = mean([ShownCurve([point], {"status": "diverged"}, "arm") for point in points])
+    assert [point.values for point in line.points] == [{"lr": 0.1}]
 
 
 # To this machine only

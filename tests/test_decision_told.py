@@ -142,7 +142,13 @@ def test_names_of_a_decision_are_escaped_on_the_page(tmp_path: Path) -> None:
     assert "&lt;b&gt;note" in page
 
 
-@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"text": 1}'])
+_NO_ANSWER = {"metric": "loss", "mode": "min", "unit": "", "margin": 1, "peaks": {}, "model": "", "data": "", "iterations": 1}
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["{", "[]", "{}", '{"text": 1}', *(json.dumps({**_NO_ANSWER, "text": text}) for text in ([], ["          no word"]))],
+)
 def test_a_file_that_is_no_decision_is_left_out_with_a_line(tmp_path: Path, content: str) -> None:
     write_text(tmp_path / "broken.json", content)
     found, (fault,) = decisions(tmp_path)

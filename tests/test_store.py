@@ -145,6 +145,26 @@ def test_a_damaged_result_is_refused_in_one_line_that_names_the_file_and_the_rem
     assert len(line.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        *({"value": math.nan}, {"value": "55"}, {"value": None}, {"iterations": "8"}, {"arm": ["a"]}, {"seed": True}),
+        *({"status": "running"}, {"status": ["a"]}, {"mode": "MAX"}, {"seconds": -1.0}, {"versions": 1}),
+    ],
+    ids=repr,
+)
+def test_a_result_with_an_odd_value_is_refused_by_its_name(tmp_path, odd):
+    (tmp_path / "result.json").write_text(json.dumps(dataclasses.asdict(RESULT) | odd))
+    with pytest.raises(ClrbenchError, match=f"is damaged .*{next(iter(odd))} is"):
+        Record(tmp_path).result()
+
+
+def test_evaluations_that_are_no_csv_are_refused_in_one_line(tmp_path):
+    (tmp_path / "evals.csv").write_text(f"iteration,epoch\n{'1' * 200_000},1\n")
+    with pytest.raises(ClrbenchError, match=r"evals\.csv: is damaged \(Error: field larger"):
+        Record(tmp_path).evaluations()
+
+
 # Faults while a file is written
 
 

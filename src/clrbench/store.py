@@ -11,11 +11,12 @@ import contextlib
 import csv
 import io
 import json
+import math
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -152,7 +153,7 @@ class Record:
                 raise ValueError("no keys")
             config = self.config() if schema_of(content) < SCHEMA and "experiment" in content else {}
             current = current_result(content, config)
-            return Result(**{key: value for key, value in current.items() if key in _RESULT})
+            return _checked(Result(**{key: value for key, value in current.items() if key in _RESULT}))
 
     def evaluations(self) -> list[Evaluation]:
         """The rows of evals.csv; none where it is absent. Raises ClrbenchError for a file that is no such table."""
@@ -166,7 +167,28 @@ class Record:
 # The columns of evals.csv before its metrics and behind them, and the keys of result.json.
 _BEFORE, _BEHIND = ("iteration", "epoch", "lr", "train_loss"), ("seconds",)
 COLUMNS = (*_BEFORE, *_BEHIND)
-_RESULT = frozenset(one.name for one in fields(Result))
+_RESULT = get_type_hints(Result)
+_CHOICES = {"status": (FINISHED, DIVERGED, FAILED), "mode": ("max", "min")}
+
+
+def _checked(result: Result) -> Result:
+    """The result, where each value is of its type and in its range. Raises ValueError."""
+    wrong = [name for name, kind in _RESULT.items() if not _is_of(getattr(result, name), kind)]
+    wrong += [name for name, choices in _CHOICES.items() if getattr(result, name) not in choices]
+    if wrong:
+        raise ValueError(f"{wrong[0]} is {getattr(result, wrong[0])!r}")
+    wrong = [name for name in ("iterations", "seconds", "images_per_second") if not 0 <= getattr(result, name) < math.inf]
+    if wrong:
+        raise ValueError(f"{wrong[0]} is {getattr(result, wrong[0])!r}")
+    if result.status == FINISHED and (result.value is None or not math.isfinite(result.value)):
+        raise ValueError(f"value is {result.value!r}, though the run has finished")
+    return result
+
+
+def _is_of(value: object, kind: Any) -> bool:
+    """Whether a value read from JSON is of an annotated type; a float may have been written as 3."""
+    kinds = (dict,) if get_origin(kind) is dict else get_args(kind) or (kind,)
+    return isinstance(value, (*kinds, int) if float in kinds else kinds) and not isinstance(value, bool)
 
 
 @contextlib.contextmanager
@@ -176,7 +198,7 @@ def _blaming(path: Path) -> Iterator[None]:
         yield
     except NewerSchemaError as error:
         raise ClrbenchError(f"{path}: {error}") from None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError, csv.Error) as error:
         detail = " ".join(f"{type(error).__name__}: {error}".split())
         raise ClrbenchError(
             f"{path}: is damaged ({detail}): bring the file back, or move its folder elsewhere and run its command again"

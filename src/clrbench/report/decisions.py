@@ -41,7 +41,7 @@ def decisions(folder: Path) -> tuple[list[Shown], list[str]]:
     for path in sorted(folder.glob("*.json")):
         try:
             found.append(_shown(path, json.loads(path.read_text(encoding="utf-8"))))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, StopIteration):
             faults.append(f"{path}: is no decision of this version: the command that made it makes it anew, without a training")
     return found, faults
 

@@ -43,7 +43,7 @@ def arm_of(name: str, identity: Mapping[str, Any]) -> str:
 def mean(curves: Sequence[ShownCurve]) -> ShownCurve:
     """The mean over the finished runs of an arm, or over all while none is; where each of them has been evaluated.
 
-    Seeds that come later would else bend the line where they join it.
+    What not all of them measured is left out. Seeds that come later would else bend the line where they join it.
     """
     taken = [curve for curve in curves if curve.config["status"] == FINISHED] or curves
     by_iteration = [{point.iteration: point for point in curve.points} for curve in taken if curve.points]
@@ -54,6 +54,6 @@ def mean(curves: Sequence[ShownCurve]) -> ShownCurve:
 
 
 def _mean_point(points: Sequence[Point]) -> Point:
-    names = points[0].values
+    names = [name for name in points[0].values if all(name in point.values for point in points)]
     values = {name: fmean(point.values[name] for point in points) for name in names}
     return Point(points[0].iteration, max(point.time for point in points), values)
