@@ -204,6 +204,26 @@ def test_what_is_not_on_every_task_is_left_out_and_told() -> None:
     assert list(standing_lines(rows + own))[-1] == "Left out: own is not on every task."
 
 
+def test_the_block_that_is_ranked_has_the_fixed_rate() -> None:
+    rows = rows_of(0.3)
+    cells = {("task0", "fixed"), *((task, policy) for task in ("task0", "task1", "task2") for policy in ("triangular2", "own"))}
+    copied = [*rows, *(replace(row, policy="own") for row in rows if row.policy == "triangular2")]
+    (standing,) = standings([row for row in copied if (row.task, row.policy) in cells])
+    assert (list(standing.tasks), len(standing.policies)) == (["task0"], 3)
+    assert list(standing.left_out) == ["task1 lacks fixed", "task2 lacks fixed"]
+
+
+def test_a_league_without_a_final_of_the_fixed_rate_is_told_on_terminal_and_page(tmp_path: Path) -> None:
+    rows = [row for row in rows_of(0.3) if row.policy != "fixed"]
+    (line,) = standing_lines(rows)
+    assert line.startswith("no table for the whole budget: no task has a final of fixed")
+    write_rows(tmp_path / "outputs" / "league", rows)
+    (tmp_path / "outputs" / "league" / "broken.csv").write_text("something,else\n1,2\n")
+    contents = gather(tmp_path / "results", ROOT / "conf", outputs=tmp_path / "outputs")
+    assert not contents.leagues
+    assert ["broken.csv is no table" in contents.faults[0], line in contents.faults[1]] == [True, True]
+
+
 def test_a_final_without_all_seeds_is_left_out_and_told() -> None:
     rows = rows_of(0.3)[:-1]
     (standing,) = standings(rows)

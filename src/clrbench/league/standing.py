@@ -168,11 +168,11 @@ def _policies_of(cells: Iterable[tuple[str, str]]) -> list[str]:
 
 
 def _without_gaps(cells: Collection[tuple[str, str]]) -> tuple[list[str], list[str]]:
-    """Tasks and policies of which every cell is there: those that most tasks have, as many as make most cells."""
+    """Tasks and policies, the reference among them, of which every cell is there, as many as make most cells."""
     counts = Counter(policy for _, policy in cells)
     blocks = []
     for least in sorted(set(counts.values())):
-        policies = [policy for policy in _policies_of(cells) if counts[policy] >= least]
+        policies = [policy for policy in _policies_of(cells) if counts[policy] >= least or policy == REFERENCE]
         tasks = [task for task in _tasks_of(cells) if all((task, policy) in cells for policy in policies)]
         blocks.append((tasks, policies))
     return max(blocks, key=lambda block: (len(block[0]) * len(block[1]), len(block[0])), default=([], []))

@@ -18,10 +18,12 @@ from clrbench.analysis.decomposition import Step, decompose, decomposition_in_wo
 from clrbench.analysis.relations import PAPERS_RULE
 from clrbench.analysis.verdicts import Verdict, judge_all
 from clrbench.analysis.wrong_bounds import deviations
-from clrbench.league.rows import LEAGUE, read_rows
+from clrbench.errors import ClrbenchError
+from clrbench.league.rows import LEAGUE, Row, read_table
 from clrbench.measure import Measure
 from clrbench.range_test.records import RANGE_TEST, Measured, range_tests
 from clrbench.report.decisions import Shown, decisions
+from clrbench.report.league import unranked_lines
 from clrbench.report.league_section import EndedLeague
 from clrbench.report.titles import position, title_of
 from clrbench.runs import EVIDENCE, SOURCES, Run, read_runs
@@ -130,6 +132,7 @@ def gather(results: Path, conf: Path, sources: Sequence[str] = SOURCES, outputs:
     decided, lost = ([], []) if outputs is None else decisions(outputs / "decide")
     everything, faults = read_runs(results, sources)
     runs = [run for run in everything if run.record.folder.parent.name != LEAGUE]
+    leagues, unranked = _leagues(results, outputs)
     sections = _sections(arms_of(runs))
     verdicts = judge_all(runs, conf, results)
     return Contents(
@@ -137,17 +140,26 @@ def gather(results: Path, conf: Path, sources: Sequence[str] = SOURCES, outputs:
         verdicts,
         sections,
         runs,
-        [*faults, *lost],
-        _leagues(results, outputs),
+        [*faults, *lost, *unranked],
+        leagues,
         decided,
     )
 
 
-def _leagues(results: Path, outputs: Path | None) -> list[EndedLeague]:
-    """Those with at least one final: what ships, and the reader's own."""
+def _leagues(results: Path, outputs: Path | None) -> tuple[list[EndedLeague], list[str]]:
+    """Those with at least one final: what ships, and the reader's own; and what of them is left out."""
     folders = {"shipped": results / LEAGUE} | ({} if outputs is None else {"yours": outputs / LEAGUE})
-    found = [EndedLeague(source, read_rows(folder)) for source, folder in folders.items()]
-    return [league for league in found if league.standings]
+    leagues, faults = [], []
+    for source, folder in folders.items():
+        rows: list[Row] = []
+        for path in sorted(folder.glob("*.csv")):
+            try:
+                rows += read_table(path)
+            except ClrbenchError as error:
+                faults.append(str(error))
+        leagues.append(EndedLeague(source, rows))
+        faults += [f"{folder}: {line}" for line in unranked_lines(rows)]
+    return [league for league in leagues if league.standings], faults
 
 
 def _sections(arms: Sequence[Arm]) -> list[Section]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from clrbench.league.entry import Tuning
 from clrbench.league.rows import Row
 from clrbench.league.scores import BETTER, WORSE, Score, friedman_p
-from clrbench.league.standing import Standing, edges, standings
+from clrbench.league.standing import REFERENCE, Standing, edges, standings
 
 
 def plan_lines(
@@ -35,6 +35,17 @@ def standing_lines(rows: Sequence[Row]) -> Iterator[str]:
         yield from sentences(standing)
         for task, policy, peak in edges(rows, standing.part):
             yield f"edge     {task}: the peak of {policy}, {peak:g}, lies at the edge of its grid: a farther one may be better"
+    yield from unranked_lines(rows)
+
+
+def unranked_lines(rows: Sequence[Row]) -> Iterator[str]:
+    """The budgets of which there are finals, and no table."""
+    ranked = {standing.part for standing in standings(rows)}
+    for part in sorted({row.part for row in rows if row.is_final} - ranked):
+        yield (
+            f"no table for {budget(part)}: no task has a final of {REFERENCE}, which the others are held against, with the "
+            "seeds of most finals: run `make league` without POLICIES"
+        )
 
 
 def _table(standing: Standing) -> Iterator[str]:
