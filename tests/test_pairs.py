@@ -64,6 +64,13 @@ def test_an_arm_whose_first_run_names_another_metric_is_compared_by_that_of_its_
     assert sentence.endswith("n = 5 common seeds; 1 of 6 runs of triangular diverged")
 
 
+def test_an_arm_of_which_all_runs_diverged_has_a_row_without_a_difference(tmp_path: Path) -> None:
+    write_arm(tmp_path, "fixed", [*BASE, 80.0])
+    write_arm(tmp_path, "triangular", [None] * 6, schedule=CYCLES)
+    (row,) = differences_frame(arms_in(tmp_path)).to_dicts()
+    assert (row["arm"], row["difference"], row["low"], row["diverged"], row["verdict"]) == ("triangular", None, None, 6, WORSE)
+
+
 def test_the_best_fixed_rate_is_that_of_the_seeds_that_all_have(tmp_path: Path) -> None:
     for rate, ends in ((0.001, [70.0] * 6), (0.002, [80.0] * 5), (0.004, [81.0, None, 81.0, 81.0, 81.0])):
         write_arm(tmp_path, "fixed", ends, schedule={**FIXED, "base_lr": rate})
@@ -84,6 +91,13 @@ def test_a_policy_that_drops_is_what_it_is_without_the_drops(tmp_path: Path) -> 
     (run,) = (run for run in read_runs(tmp_path)[0] if (run.result.policy, run.result.seed) == ("triangular", 1))
     assert run.schedule is not None
     assert run.schedule([100, 300]) == pytest.approx([0.006, 0.0006])
+
+
+def test_a_warm_up_before_a_fixed_rate_is_no_fixed_rate(tmp_path: Path) -> None:
+    warmup = {"_target_": "mine.warmup", "schedule": FIXED, "iterations": 100}
+    write_arm(tmp_path, "warmed", BASE, schedule=warmup)
+    (arm,) = arms_in(tmp_path)
+    assert not arm.is_fixed
 
 
 def test_arms_of_another_precision_or_optimizer_are_no_rivals(tmp_path: Path) -> None:

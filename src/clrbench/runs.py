@@ -19,6 +19,8 @@ EVIDENCE, OWN = "evidence", "runs"
 SOURCES = (EVIDENCE, OWN)
 # Public names of policies with one rate, but for drops.
 _CONSTANT = ("fixed", "step")
+# That of the policy that drops another, which it has as `schedule`.
+_DROPPING = "dropping"
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ class Run:
 
 def without_drops(policy: Mapping[str, Any]) -> Mapping[str, Any]:
     """A policy's settings, by public names; of one that drops another, those of the other."""
-    dropped: Mapping[str, Any] = policy.get("schedule", policy)
+    dropped: Mapping[str, Any] = policy.get("schedule", policy) if policy.get("_target_") == _DROPPING else policy
     return dropped
 
 

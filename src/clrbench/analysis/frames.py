@@ -40,18 +40,25 @@ def differences_frame(arms: Sequence[Arm]) -> pl.DataFrame:
 
     Columns: arm, against; seeds, how many both have; difference, the mean of arm minus rival, seed by seed; low and high, its
     95% interval by Student's t, null for one seed; diverged, how many runs of the arm did; verdict, see `pairs.standing`, for
-    which a run that diverged is worse than any that did not. Arms without a common seed have no row.
+    which a run that diverged is worse than any that did not. Where all runs of the arm diverged, there is no difference;
+    arms without a common seed that either finished have no row.
     """
     rival = best_of([arm for arm in arms if arm.is_fixed]) or arms[0]
-    beside = [(arm, paired(arm.accuracies, rival.accuracies)) for arm in arms if arm is not rival]
-    return pl.DataFrame([_beside(arm, rival, differences) for arm, differences in beside if differences], _DIFFERENCES)
+    beside = [(arm, gains_with_diverged(arm, rival)) for arm in arms if arm is not rival]
+    return pl.DataFrame([_beside(arm, rival, gains) for arm, gains in beside if gains], _DIFFERENCES)
 
 
-def _beside(arm: Arm, rival: Arm, differences: Sequence[float]) -> dict[str, Any]:
+def _beside(arm: Arm, rival: Arm, gains: Sequence[float]) -> dict[str, Any]:
+    differences = paired(arm.accuracies, rival.accuracies)
     low, high = stats.interval(differences) or (None, None)
-    verdict = standing(gains_with_diverged(arm, rival), arm.measure.margin)
+    verdict = standing(gains, arm.measure.margin)
     about = {"arm": arm.label, "against": rival.label, "seeds": len(differences)}
-    found = {"difference": fmean(differences), "low": low, "high": high, "diverged": arm.count(DIVERGED)}
+    found = {
+        "difference": fmean(differences) if differences else None,
+        "low": low,
+        "high": high,
+        "diverged": arm.count(DIVERGED),
+    }
     return {**about, **found, "verdict": verdict}
 
 
