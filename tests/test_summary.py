@@ -102,6 +102,16 @@ def test_the_speed_up_is_over_the_fixed_rate_of_the_same_seed_and_never_is_infin
     assert [column.header for column in shown.columns][-3:-1] == ["to fixed", "speed-up"]
 
 
+def test_names_are_shown_as_they_are_whatever_rich_would_make_of_them(tmp_path: Path) -> None:
+    names = ("imgs[red]", "b[/x]")
+    for name in names:
+        write_run(tmp_path, "fixed", 1, 80.0, config={"data": {"name": name}, "note": name})
+    console = Console(width=200, record=True)
+    print_summary(console, "a [bold]sweep", read_runs(tmp_path)[0], ROOT / "conf", tmp_path)
+    text = console.export_text()
+    assert all(part in text for part in (*names, "a [bold]sweep"))
+
+
 def test_the_fixed_rate_in_the_same_precision_is_the_rival(tmp_path: Path) -> None:
     for precision, accuracy in (("float32", 80.0), ("bfloat16", 70.0)):
         for policy, schedule in (("fixed", FIXED), ("triangular", CYCLES)):

@@ -213,7 +213,7 @@ def measure_bounds(composed: DictConfig) -> None:
     console = Console(highlight=False, soft_wrap=True)
     typed = [*HydraConfig.get().overrides.task, "bounds=range_test"]
     print_bounds(console, measured.bounds, f"{program()} {shlex.join(typed)}")
-    console.print(str(picture))
+    console.print(str(picture), markup=False)
 
 
 def _ending(result: store.Result, folder: Path) -> str:

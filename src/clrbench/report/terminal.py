@@ -93,12 +93,12 @@ def _summary_table(summary: pl.DataFrame, title: str, columns: dict[str, Any], w
     shown = {heading: column for heading, column in columns.items() if heading not in without}
     notes = [f"to fixed: iterations to the {_ending(summary)} at which the best fixed rate ends"] if "to fixed" in shown else []
     caption = "; ".join([*notes, *left_out(without)]) or None
-    table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
+    table = Table(title=escape(title), title_justify="left", caption=caption, caption_justify="left")
     for heading, (_, justify) in shown.items():
         # Names and settings tell the rows apart: they go on in the next line rather than lose their ends.
-        table.add_column(heading, justify=justify, no_wrap=justify == "right", overflow="fold")
+        table.add_column(escape(heading), justify=justify, no_wrap=justify == "right", overflow="fold")
     for row in summary.iter_rows(named=True):
-        table.add_row(*(show(row) for show, _ in shown.values()))
+        table.add_row(*(escape(show(row)) for show, _ in shown.values()))
     return table
 
 

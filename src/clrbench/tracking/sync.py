@@ -59,10 +59,11 @@ def sync(outputs: Path, results: Path, destination: Destination, console: Consol
         return
     backlog = _all(outputs, results) if every else _lacking(outputs, results)
     for folder in backlog.lost:
-        console.print(f"left out: {folder}: no record below {results}: `wandb sync {folder}/wandb/*run-*` uploads its log")
+        line = f"left out: {folder}: no record below {results}: `wandb sync {folder}/wandb/*run-*` uploads its log"
+        console.print(line, markup=False)
     later = f"; {backlog.under_way} under way: sync again when they have ended" if backlog.under_way else ""
     if not backlog.folders:
-        console.print(f"nothing to upload below {results if every else outputs}{later}")
+        console.print(f"nothing to upload below {results if every else outputs}{later}", markup=False)
         return
     try:
         refused = _upload_all(backlog.folders, results, destination, console)
@@ -113,7 +114,7 @@ def _upload_all(folders: Sequence[Path], results: Path, destination: Destination
                 if error := upload.exception():
                     _check_that_it_answers(url)
                     refused.append(uploads[upload])
-                    console.print(f"left out: {uploads[upload]}: {mirror.reason_of(error)}")
+                    console.print(f"left out: {uploads[upload]}: {mirror.reason_of(error)}", markup=False)
                 progress.advance(progress.task_ids[0])
         except BaseException:
             threads.shutdown(cancel_futures=True)
