@@ -96,7 +96,10 @@ BAD_ARRAYS: dict[str, tuple[Callable[[Arrays], Arrays], str]] = {
     "more labels than images": (shaped("y_test", 7), "(test): labels have shape (7,), not (6,) as there are that many images"),
     "a negative label": (relabelled("y_train", 1, -1), "(train): a label is -1: number the classes 0, 1, 2"),
     "a negative test label": (relabelled("y_test", 1, -1), "(test): a label is -1: number the classes 0, 1, 2"),
-    "a label beyond 64 bits": (lambda arrays: {"y_train": arrays["y_train"].astype(np.uint64) + 2**63}, "number the classes"),
+    "a label beyond 64 bits": (
+        lambda arrays: {"y_train": arrays["y_train"].astype(np.uint64) + 2**63},
+        "(train): a label is 9223372036854775810: number",
+    ),
     "a gap in the labels": (
         relabelled("y_train", 1, 3),
         "labels run to 3 but no training image has 1: number the classes 0 to 2",
@@ -111,6 +114,7 @@ BAD_ARRAYS: dict[str, tuple[Callable[[Arrays], Arrays], str]] = {
     ),
     "a test label of no training class": (relabelled("y_test", 1, 3), "test label 3 is not among the training labels, 0 to 2"),
     "one class": (shaped("y_train", 12), "the training images have only one class, 0: add images of another"),
+    "one class in the test set": (shaped("y_test", 6), "the test images have only one class, 0: add images of the others"),
     "test images of another size": (
         shaped("x_test", 6, 5, 4),
         "training images are (4, 4, 1), test images (5, 4, 1): make them equal",

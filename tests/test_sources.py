@@ -190,6 +190,16 @@ def test_arrays_have_any_of_their_usual_names(tmp_path: Path, held_out: str, ima
     assert (len(found.images.train), len(found.images.test), list(found.notes)) == (20, 20, [])
 
 
+def test_classes_without_a_test_image_are_told_each_time_that_the_set_is_read(tmp_path: Path) -> None:
+    numbers = np.arange(20)
+    pixels = np.full((20, 4, 4), numbers[:, None, None], np.uint8)
+    np.savez(tmp_path / "mine.npz", x_train=pixels, y_train=numbers % 5, x_test=pixels + 20, y_test=numbers % 2)
+    said: list[str] = []
+    for _ in range(2):
+        load(Data("mine", ["npz"], str(tmp_path / "mine.npz"), batch_size=2), paths_in(tmp_path), said.append)
+    assert said == ["warning: no test image of class 2, 3, 4"] * 2
+
+
 def test_arrays_that_are_not_used_are_told(tmp_path: Path) -> None:
     found = write_arrays(tmp_path / "mine.npz", "train", "val", "test", images="{}_images", labels="{}_labels")
     assert list(found.notes) == [f"{tmp_path / 'mine.npz'}: its arrays val_images, val_labels are not used"]

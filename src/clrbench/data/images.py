@@ -106,6 +106,11 @@ class ImageSet:
         return int(self.train.labels.max()) + 1
 
     @property
+    def untested(self) -> list[int]:
+        """The classes of which there is no test image."""
+        return [int(label) for label in np.setdiff1d(np.arange(self.classes), self.test.labels)]
+
+    @property
     def shape(self) -> tuple[int, int, int]:
         """(channels, height, width) of an image."""
         return self.train.shape
@@ -162,10 +167,10 @@ def checked_images(pixels: Array, labels: Array, where: str) -> Images:
         raise DataError(f"{where}: labels are {labels.dtype}, not whole numbers: store the classes' numbers, 0, 1, 2, ...")
     if labels.shape not in ((len(pixels),), (len(pixels), 1)):
         raise DataError(f"{where}: labels have shape {labels.shape}, not ({len(pixels)},) as there are that many images")
-    labels = labels.reshape(-1).astype(np.int64)
-    if labels.min() < 0:
-        raise DataError(f"{where}: a label is {labels.min()}: number the classes 0, 1, 2, ...")
-    return Images(np.ascontiguousarray(pixels), labels)
+    least, most = int(labels.min()), int(labels.max())
+    if least < 0 or most > np.iinfo(np.int64).max:
+        raise DataError(f"{where}: a label is {least if least < 0 else most}: number the classes 0, 1, 2, ...")
+    return Images(np.ascontiguousarray(pixels), labels.reshape(-1).astype(np.int64))
 
 
 def checked_set(train: AnyImages, test: AnyImages, where: str) -> ImageSet:
@@ -184,4 +189,7 @@ def checked_set(train: AnyImages, test: AnyImages, where: str) -> ImageSet:
         )
     if test.labels.max() > present[-1]:
         raise DataError(f"{where}: test label {test.labels.max()} is not among the training labels, 0 to {present[-1]}")
+    tested = np.unique(test.labels)
+    if len(tested) < 2:
+        raise DataError(f"{where}: the test images have only one class, {tested[0]}: add images of the others")
     return ImageSet(train.in_order(), test.in_order())

@@ -17,7 +17,7 @@ from clrbench.data.datamodule import read_datamodule
 from clrbench.data.images import AnyImages, ImageFiles, Images, ImageSet
 from clrbench.data.look import notes_on
 from clrbench.data.pictures import resized
-from clrbench.data.telling import Say
+from clrbench.data.telling import Say, some
 from clrbench.errors import DataError
 from clrbench.files import write_text
 
@@ -42,6 +42,8 @@ def load(data: Data, paths: PathNames, say: Say = print) -> LoadedSet:
     found = _located(data, paths)
     cache = Path(paths.outputs) / "cache" / f"{data.name}-{found.key}{'' if data.size is None else f'-{data.size}'}-told"
     loaded = _cached(cache, data.name, found.read) if found.is_cached else _streamed(cache, data.name, found.read)
+    if untested := loaded.images.untested:
+        loaded = replace(loaded, notes=[*loaded.notes, f"warning: no test image of class {some(untested)}"])
     for note in loaded.notes:
         say(note)
     return loaded
