@@ -220,9 +220,11 @@ def test_an_optimizer_that_does_not_exist_is_refused(package):
         fit(package, make_module(package), triangular2(optimizer=1))
 
 
-def test_a_module_without_an_optimizer_is_refused(package):
-    module = make_module(package, lambda module: [], steps=())
-    with pytest.raises(ValueError, match="returns no optimizer, so that CyclicLR has no rate to set"):
+@pytest.mark.parametrize("made", [[], None])
+def test_a_module_without_an_optimizer_is_refused(package, made):
+    module = make_module(package, steps=())
+    module.configure_optimizers = lambda: made
+    with pytest.raises(ValueError, match="returns no optimizer that has a rate, so that CyclicLR has none to set"):
         fit(package, module, triangular2())
 
 

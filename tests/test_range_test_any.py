@@ -228,6 +228,36 @@ def test_generators_are_gone_through_again_and_empty_loaders_are_refused() -> No
         test.run(Net(), Once(), loaders()[1])
 
 
+@pytest.mark.parametrize("kind", [lambda train: {"a": train}, lambda train: [train, train], lambda train: (train,)])
+def test_several_training_loaders_are_refused(kind: Callable[[Any], Any]) -> None:
+    train, validation = loaders()
+    with pytest.raises(ValueError, match=r"train_loader is a (dict|list|tuple) of loaders: give one loader"):
+        LRRangeTest().run(Net(), kind(train), validation)
+
+
+class Frozen(Net):
+    def __init__(self) -> None:
+        super().__init__()
+        self.requires_grad_(False)
+
+
+class Optimizerless(Net):
+    def configure_optimizers(self) -> None:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        (Frozen, "all weights that the module's optimizers have are frozen"),
+        (Optimizerless, "returns no optimizer that has a rate"),
+    ],
+)
+def test_a_module_of_which_nothing_is_trained_is_refused_at_once(module: Callable[[], Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        LRRangeTest().run(module(), *loaders())
+
+
 def test_any_batches_validate_a_metric_and_none_are_refused() -> None:
     test = LRRangeTest(**QUICK, high=0.1)  # type: ignore[arg-type]
     for validation in (list(loaders()[1]), iter(list(loaders()[1]))):

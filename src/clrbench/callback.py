@@ -161,8 +161,11 @@ class CyclicLR(Callback):
 
     def _chosen(self, trainer: Any) -> Sequence[Optimizer]:
         optimizers: Sequence[Optimizer] = trainer.optimizers
-        if not optimizers:
-            raise ValueError("configure_optimizers of the module returns no optimizer, so that CyclicLR has no rate to set")
+        # Where configure_optimizers returns None, Lightning puts an optimizer without groups in its place.
+        if not any("lr" in group for optimizer in optimizers for group in optimizer.param_groups):
+            raise ValueError(
+                "configure_optimizers of the module returns no optimizer that has a rate, so that CyclicLR has none to set"
+            )
         if self._place is None:
             return optimizers
         if not 0 <= self._place < len(optimizers):

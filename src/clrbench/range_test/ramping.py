@@ -107,10 +107,15 @@ class Ramp(Callback):
         return max(self._cyclic.state_dict()["iterations"], default=0)
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """Refuse several processes, each of which would see a part."""
+        """Refuse several processes, each of which would see a part, and weights of which none is trained."""
         if trainer.world_size > 1:
             raise ValueError(
                 f"a range test trains on one device, not {trainer.world_size}: give devices=1, or devices=[1] for another"
+            )
+        groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
+        if not any(weights.requires_grad for group in groups for weights in group["params"]):
+            raise ValueError(
+                "all weights that the module's optimizers have are frozen: set requires_grad of those that are to be trained"
             )
         self.groups = [share for shares in self._cyclic.state_dict()["shares"] for share in shares]
 

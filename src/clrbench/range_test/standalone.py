@@ -163,12 +163,17 @@ class LRRangeTest:
         """Batches that can be gone through again and again."""
         if hasattr(train, "train_dataloader"):
             return train, None
+        if isinstance(train, Mapping) or (isinstance(train, (list, tuple)) and any(map(_is_loader, train))):
+            raise ValueError(
+                f"train_loader is a {type(train).__name__} of loaders: give one loader, of batches that hold what each of them "
+                "gives"
+            )
         if iter_is_itself(train):
             steps = self.iterations if isinstance(self.iterations, int) else self._default_steps
             train = list(itertools.islice(train, steps * int(self.trainer.get("accumulate_grad_batches", 1))))
-        if isinstance(train, list) and not train:
+        if isinstance(train, (list, tuple)) and not train:
             raise ValueError("the training loader gives no batch: give it data")
-        if isinstance(train, list):  # which Lightning would take for a list of loaders
+        if isinstance(train, (list, tuple)):  # which Lightning would take for a list of loaders
             train = DataLoader(train, batch_size=None, shuffle=False)  # type: ignore[arg-type]
         if iter_is_itself(validation):
             validation = list(validation)
@@ -295,6 +300,11 @@ def _accuracy(train: Any, validation: Any) -> Evaluate:
     if validation is None:
         raise ValueError("there is no val_loader: give one, or pass evaluate=")
     return Accuracy(validation)
+
+
+def _is_loader(given: Any) -> bool:
+    """Whether this is what gives batches, and no batch."""
+    return isinstance(given, DataLoader) or iter_is_itself(given)
 
 
 def iter_is_itself(batches: Any) -> bool:
