@@ -298,6 +298,14 @@ def test_impossible_ranges_are_refused_by_the_keys_that_were_typed(
         to_measure(asked(tmp_path, *overrides))
 
 
+@pytest.mark.parametrize("find", [look_up, carry_out])
+def test_a_ramp_with_fewer_iterations_than_points_is_refused_before_anything_is_trained(tmp_path: Path, find: Find) -> None:
+    wanted = to_measure(asked(tmp_path, "range_test.epochs=0.3"))
+    with pytest.raises(ConfigError, match=r"^range_test.epochs=0.3 has 12 iterations, too few for range_test.points=20: raise"):
+        find(wanted, pytest.fail)
+    assert not (tmp_path / "results").exists()
+
+
 def test_given_bounds_start_no_range_test() -> None:
     chosen = composed("bounds=paper")
     assert with_measured_bounds(chosen, look_up, print) is chosen

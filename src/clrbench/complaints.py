@@ -17,6 +17,7 @@ _ELSEWHERE = {
     **dict.fromkeys(("lr", "learning_rate"), "bounds.base_lr=0.001 bounds.max_lr=0.006"),
     **dict.fromkeys(("mode", "scheduler"), "policy=triangular2"),
 }
+_NUMBERS = {"Float": "no number: write for instance 0.05", "Integer": "no whole number: write for instance 3"}
 _OWN_DATA = "; your own are data=npz data.path=FILE, or data=imagefolder data.path=FOLDER"
 
 
@@ -38,8 +39,15 @@ def in_one_line(error: Exception, overrides: Sequence[str], compose: Compose) ->
     if isinstance(error, OverrideParseException) and (said := _of_quotes(error.override)):
         return said
     if match := re.search(r"Error merging override (\S+)\n(.*)", text):
-        return f"{match[1]}: {match[2]}"
+        return _of_value(match[1], match[2])
     return "; ".join(line.strip() for line in text.splitlines() if line.strip())
+
+
+def _of_value(override: str, said: str) -> str:
+    """What a value should be that is not of its key's type; of an item in a list, what OmegaConf says."""
+    value = re.escape(override.partition("=")[2])
+    match = re.fullmatch(rf"Value '{value}' .* could not be converted to (Float|Integer)", said)
+    return f"{override} is {_NUMBERS[match[1]]}" if match else f"{override}: {said}"
 
 
 def _of_quotes(override: str) -> str | None:

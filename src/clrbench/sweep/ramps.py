@@ -55,6 +55,8 @@ def look_up(config: Config, say: Say) -> Measured:
 
         return look_up_own(config, say)
 
+    _check_points(config)
+
     def found(asked: Config) -> Record:
         record = _ended(asked)
         if record is None:
@@ -62,6 +64,17 @@ def look_up(config: Config, say: Say) -> Measured:
         return record
 
     return measure(config, found, say)
+
+
+def _check_points(config: Config) -> None:
+    """Raise ConfigError where a ramp has fewer iterations than it is to be evaluated at."""
+    test, data = config.range_test, load(config.data, config.paths, lambda note: None)  # told by those who train on them
+    iterations = round(test.epochs * resolve(scan_config(config), data).iterations_per_epoch)
+    if iterations < test.points:
+        raise ConfigError(
+            f"range_test.epochs={test.epochs:g} has {iterations} iterations, too few for range_test.points={test.points}: "
+            "raise range_test.epochs, or lower range_test.points"
+        )
 
 
 def _left(config: Config, lacking: Config) -> list[Config]:
