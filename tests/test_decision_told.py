@@ -6,6 +6,7 @@ import json
 import math
 import re
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -93,7 +94,40 @@ def test_no_difference_that_matters_is_an_answer() -> None:
 def test_an_open_decision_says_that_it_is_a_guess_and_what_would_settle_it() -> None:
     told = lines(decided(ahead=0.5, noise=2.0))
     assert "(not settled: the best guess)" in told[0]
-    assert told[-1].startswith("more     decide.looks=")
+    assert told[-1] == "more     decide.looks=[5,8,12,20] looks at more seeds"
+
+
+def test_more_seeds_than_were_asked_for_are_advised_and_none_where_the_hours_ended_the_decision() -> None:
+    made = decided(ahead=0.5, noise=2.0)
+    assert made.state.final is not None
+    wider = dataclasses.replace(made.state.final, rules=Rules(margin=0.5, looks=(5, 8, 12, 20)))
+    asked = dataclasses.replace(made, state=dataclasses.replace(made.state, final=wider))
+    assert lines(asked)[-1] == "more     decide.looks=[5,8,12,20,33] looks at more seeds"
+    ended = dataclasses.replace(made, state=dataclasses.replace(made.state, stage="final"))
+    assert not [line for line in lines(ended) if line.startswith("more")]
+
+
+FIXED_RATE = {"name": "fixed", "_target_": "clrbench.schedules.fixed", "base_lr": 0.1}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"_target_": "clrbench.schedules.dropping", "schedule": FIXED_RATE, "drops": [8, 16]},
+        {
+            "_target_": "clrbench.schedules.staged",
+            "stages": [{"start": 0, "schedule": FIXED_RATE}, {"start": 50, "schedule": POLICY}],
+        },
+        POLICY,
+    ],
+    ids=lambda settings: settings["_target_"],
+)
+def test_the_lines_for_a_project_of_ones_own_run(settings: dict[str, object]) -> None:
+    said = lines(dataclasses.replace(decided(ahead=2.0), policy={"name": "mine", **settings}))
+    begin = next(at for at, line in enumerate(said) if line.startswith("yours"))
+    made: dict[str, Any] = {}
+    exec("\n".join(line[9:] for line in said[begin : begin + 2]), made)
+    assert made["clr"].schedule(60) > 0
 
 
 def test_json_holds_no_number_that_json_lacks() -> None:

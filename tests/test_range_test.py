@@ -26,7 +26,7 @@ from clrbench.range_test.measuring import Find, Say, measure, ramp_config, scan_
 from clrbench.range_test.records import RANGE_TEST, Measured, judged, rounded
 from clrbench.report.contents import gather
 from clrbench.runs import EVIDENCE, read_runs
-from clrbench.store import Record
+from clrbench.store import Record, records
 from clrbench.sweep.cells import Cell
 from clrbench.sweep.planner import Planner
 from clrbench.sweep.ramps import carry_out, carry_out_ramp, look_up
@@ -108,6 +108,8 @@ def test_a_recorded_scan_lays_the_ramps_and_the_report_reads_the_same_bounds_off
     assert measured.bounds.rule == RULE
     assert f"The ramp ends at {measured.runs[0].config['bounds']['max_lr']:.2g}." in measured.bounds.reasons
     assert {run.config["bounds"]["origin"] for run in measured.runs} == {f"laid by {scan.name}"}
+    ended = [result for record in records(scan.parent) if (result := record.result())]
+    assert measured.iterations == sum(result.iterations for result in ended)
     assert look_up(to_measure(unknown(tmp_path)), pytest.fail).bounds == measured.bounds
     (section,) = gather(tmp_path / "results", ROOT / "conf").sections
     ((label, found),) = section.range_tests.items()

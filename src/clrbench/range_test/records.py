@@ -1,7 +1,7 @@
 """From the records of a range test, its scan and its ramps, to curves and bounds."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -22,10 +22,19 @@ _END = "policy.max_lr"
 
 @dataclass(frozen=True)
 class Measured:
-    """The ramps of a range test, one a seed, and the bounds that they show; its scan alone where there are no ramps."""
+    """The ramps of a range test, one a seed, and the bounds that they show; its scan alone where there are no ramps.
+
+    aside: the runs that it took besides, which are its scan and the ramps that ended at other rates.
+    """
 
     runs: Sequence[Run]
     bounds: FoundBounds
+    aside: Sequence[Run] = field(default=(), kw_only=True)
+
+    @property
+    def iterations(self) -> int:
+        """Those of all its runs."""
+        return sum(run.result.iterations for run in (*self.runs, *self.aside))
 
     @property
     def curves(self) -> list[Curve]:
@@ -71,9 +80,16 @@ def around_scan(scanned: Run, climb: Callable[[float, int], Run], seeds: Sequenc
     high, told = scan.end_of_ramp(*_losses(scanned))
     if high is None:
         return Measured([scanned], anchor.refused(told))
-    high = laid(rounded(high), lambda end: curve_of(climb(rounded(end), seeds[0])))
+    tried: dict[float, Run] = {}
+
+    def shown(end: float) -> Curve:
+        tried[rounded(end)] = climb(rounded(end), seeds[0])
+        return curve_of(tried[rounded(end)])
+
+    high = laid(rounded(high), shown)
     runs = [climb(rounded(high), seed) for seed in seeds]
-    return judged(runs, rule, [*told, f"The ramp ends at {high:.2g}."], is_given=False)
+    aside = [scanned, *(run for end, run in tried.items() if end != rounded(high))]
+    return replace(judged(runs, rule, [*told, f"The ramp ends at {high:.2g}."], is_given=False), aside=aside)
 
 
 def range_tests(arms: Mapping[str, Sequence[Run]], rule: str) -> dict[str, Measured]:

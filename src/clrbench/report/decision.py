@@ -8,13 +8,16 @@ from typing import Any
 from clrbench.checkout import decide_command
 from clrbench.decision.conclusion import TRIALS, Conclusion, Gain
 from clrbench.decision.final import EQUAL, OPEN
-from clrbench.decision.strategy import DecisionState
+from clrbench.decision.strategy import OVER, DecisionState
 from clrbench.decision.trials import Candidate, Family
+from clrbench.identity import TARGET
 from clrbench.measure import Measure
 
 _STANDS = {EQUAL: "no difference that matters", OPEN: "open"}
 # What CyclicLR needs none of: whose name, or place, a setting is.
-_ASIDE = ("name", "_target_")
+_ASIDE = ("name", TARGET)
+# A further look is at so many times the seeds of the last one.
+_FURTHER = 5 / 3
 # The paper's way: cycles up to the bound that the range test finds.
 _STRAIGHT = ("triangular2", 0)
 
@@ -24,7 +27,7 @@ class Decided:
     """A decision that is over. task: the names of data and model; bounds: of each candidate base_lr and max_lr.
 
     arms: that each family is, as typed; command: runs the chosen candidate, of seed 1; policy: its settings, lengths in
-    iterations. metric: of the final, where that has another. hours: of training. range_test: its ramps, in runs.
+    iterations. metric: of the final, where that has another. hours: of training. range_test: its trainings, in runs.
     """
 
     task: tuple[str, str]
@@ -69,9 +72,25 @@ class Decided:
     @property
     def snippet(self) -> str:
         """The line for a project of one's own."""
-        settings = {key: value for key, value in self.policy.items() if key not in _ASIDE and value is not None}
-        target = str(self.policy.get("_target_", "")).rpartition(".")[2]
-        return f"CyclicLR({', '.join([repr(target), *(f'{key}={value!r}' for key, value in settings.items())])})"
+        return _call("CyclicLR", self.policy)
+
+
+def _call(function: str, policy: Mapping[str, Any]) -> str:
+    """The call that makes a policy from its name and its settings."""
+    settings = {key: value for key, value in policy.items() if key not in _ASIDE and value is not None}
+    name = str(policy.get(TARGET, "")).rpartition(".")[2]
+    return f"{function}({', '.join([repr(name), *(f'{key}={_written(value)}' for key, value in settings.items())])})"
+
+
+def _written(value: Any) -> str:
+    """A setting in Python, with the policies within it."""
+    if isinstance(value, Mapping) and TARGET in value:
+        return _call("schedules.named", value)
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key!r}: {_written(one)}' for key, one in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_written, value))}]"
+    return repr(value)
 
 
 def how_to_choose(is_of_images: bool = True) -> str:
@@ -82,7 +101,6 @@ def how_to_choose(is_of_images: bool = True) -> str:
 
 def lines(decided: Decided) -> list[str]:
     """The answer in words, most important first."""
-    conclusion = decided.conclusion
     return [
         _headline(decided),
         *_reasons(decided),
@@ -92,11 +110,19 @@ def lines(decided: Decided) -> list[str]:
         f"cost     {decided.runs} runs of {decided.iterations:,} iterations, {decided.hours:.2f} h of training",
         *_price(decided),
         f"run      {decided.command}",
-        "yours    from clrbench import CyclicLR",
+        f"yours    from clrbench import CyclicLR{', schedules' * ('schedules.' in decided.snippet)}",
         f"         clr = {decided.snippet}",
         f"         Trainer(max_steps={decided.iterations}, callbacks=[clr])  # or clr.attach(optimizer) in a loop of your own",
-        *([] if conclusion.is_settled else ["more     decide.looks=[5,8,12,20] looks at more seeds"]),
+        *_more(decided),
     ]
+
+
+def _more(decided: Decided) -> Iterable[str]:
+    """What would settle an open decision; of one that its hours ended, a note says so."""
+    final = decided.state.final
+    if final is not None and decided.state.stage == OVER and not decided.conclusion.is_settled:
+        looks = [*final.rules.looks, round(final.rules.looks[-1] * _FURTHER)]
+        yield f"more     decide.looks=[{','.join(map(str, looks))}] looks at more seeds"
 
 
 def _headline(decided: Decided) -> str:
@@ -175,7 +201,9 @@ def _price(decided: Decided) -> Iterable[str]:
     for one, worths in decided.state.screened.items():
         first = worths[min(worths)]  # the seed that the others were tried with
         if (one.family.name, one.rung) == _STRAIGHT and math.isfinite(first):
-            tested = f"after ramps as long as {decided.range_test:.2g} runs" if decided.range_test else "at the first peak"
+            tested = (
+                f"after a range test as long as {decided.range_test:.2g} runs" if decided.range_test else "at the first peak"
+            )
             yield f"         {decided.named(one)}, {tested}, without a search: {decided.value(first)}"
 
 

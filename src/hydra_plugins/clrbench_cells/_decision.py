@@ -82,10 +82,10 @@ class DecisionSweeper(CellSweeper):
         return pace(Path(self._paths.results)).of(cell)
 
     def _measured(self, question: Question) -> tuple[Question, float]:
-        """The question with the first peak that the range test finds, and in how many runs' iterations its ramps did."""
+        """The question with the first peak that the range test finds, and how many runs it was as long as."""
         composed = self._compose([*question.typed, f"arm={question.arm(question.families[0])}"])
         measured = carry_out(to_measure(composed), self._say)
-        found, tested = measured.bounds, sum(run.result.iterations for run in measured.runs) / question.iterations
+        found, tested = measured.bounds, measured.iterations / question.iterations
         if found.max_lr is None:
             self._say(f"start: the range test shows no bounds ({' '.join(found.reasons)}); first peak {question.first_peak:g}")
             return question, tested
