@@ -253,7 +253,7 @@ def test_words_that_surprise_have_their_reason_beside_them(tmp_path: Path) -> No
     contents = gather(tmp_path, CONF)
     assert row_of(contents, "C1").why == "equal means within 0.5 points: the interval neither shows that nor rules it out"
     assert row_of(contents, "C1r").why == (
-        "5 seeds settle no yes-or-no claim, even where all agree: 6 would, as 2 claims are judged together"
+        "5 seeds are too few for yes or no: 6 that agree settle it, as 2 claims are judged together"
     )
 
 

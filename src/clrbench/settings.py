@@ -32,7 +32,8 @@ def iterations_of(length: Any, per_epoch: float) -> int | None:
     """A length in iterations: a whole number of them, or a text like `4 epochs`, rounded; None for what is below 1 or none."""
     if isinstance(length, str) and (match := EPOCHS.fullmatch(length.strip())):
         length = round(float(match[1]) * per_epoch)
-    return int(length) if isinstance(length, numbers.Integral) and not isinstance(length, bool) and length >= 1 else None
+    is_whole = isinstance(length, numbers.Integral) and not isinstance(length, bool)
+    return int(length) if is_whole and int(length) >= 1 else None
 
 
 def for_some_epoch(make: Callable[[int], Made], refusal: type[Exception]) -> Made:

@@ -20,6 +20,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
 
+from clrbench.checkout import here
 from clrbench.errors import ClrbenchError
 from clrbench.files import write_text
 from clrbench.schema import SCHEMA, NewerSchemaError, current_config, current_result, schema_of
@@ -233,7 +234,9 @@ def publish(root: Path, experiment: str) -> list[Path]:
         if (result := record.result()) is not None and result.status != FAILED
     ]
     if not finished:
-        raise ClrbenchError(f"{root / 'runs' / experiment}: no finished record: run `make sweep EXPERIMENT={experiment}` first")
+        raise ClrbenchError(
+            f"{root / 'runs' / experiment}: no finished record: run `{here(f'make sweep EXPERIMENT={experiment}')}` first"
+        )
     return [target for record in finished if (target := _publish(record, root / "evidence" / experiment))]
 
 

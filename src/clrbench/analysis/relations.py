@@ -206,8 +206,8 @@ class Reaches(Tested):
         if stats.least_p(len(case.values)) * family <= ALPHA:
             return "the seeds do not agree"
         return (
-            f"{len(case.values)} seeds settle no yes-or-no claim, even where all agree: "
-            f"{stats.seeds_needed(family, ALPHA)} would, as {family} claims are judged together"
+            f"{len(case.values)} seeds are too few for yes or no: "
+            f"{stats.seeds_needed(family, ALPHA)} that agree settle it, as {family} claims are judged together"
         )
 
     def why_crossed(self, claim: Claim) -> str:

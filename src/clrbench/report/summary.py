@@ -51,7 +51,7 @@ def summary(contents: Contents, conf: Path, maker: str = "make report") -> str:
     for section in contents.sections:
         rows = to_markdown(summary_frame(section.arms, section.summary)) if not section.range_tests else _range_tests(section)
         title = f"## {in_cell(section.title)} ({in_cell(section.name)}, {origin(section.source)})"
-        parts += [title, *map(in_cell, section.sentences), rows]
+        parts += [title, *map(_prose, section.sentences), rows]
     if contents.faults:
         parts += ["## Left out", "\n".join(f"- {in_cell(fault)}" for fault in contents.faults)]
     return "\n\n".join(parts) + "\n"

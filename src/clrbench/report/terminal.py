@@ -18,6 +18,7 @@ from clrbench.analysis.decomposition import decomposition_in_words
 from clrbench.analysis.pairs import leads
 from clrbench.analysis.relations import FAILS, HOLDS
 from clrbench.analysis.verdicts import Verdict, judge_all
+from clrbench.checkout import here_in
 from clrbench.measure import PERCENT
 from clrbench.range_test.judge import FoundBounds
 from clrbench.report.decision import how_to_choose
@@ -31,7 +32,7 @@ def print_summary(console: Console, title: str, runs: Sequence[Run], conf: Path,
     arms = arms_of(runs)
     console.print(summary_table(summarize(arms), title, console.width))
     for sentence in [*leads(arms), *decomposition_in_words(arms)]:
-        console.print(escape(sentence))
+        console.print(escape(here_in(sentence)))
     if len({arm.name for arm in arms}) > 1:
         console.print(escape(how_to_choose(all(run.is_of_images for run in runs))))
     verdicts = [verdict for verdict in judge_all(runs, conf, results) if any(verdict.source == run.source for run in runs)]
@@ -148,12 +149,12 @@ def _accuracy(row: dict[str, Any]) -> str:
 def print_answer(console: Console, answer: Answer | None) -> None:
     """The answer that README and page show, in the same sentences."""
     if answer is None:
-        console.print(escape(NO_ANSWER))
+        console.print(escape(here_in(NO_ANSWER)))
         return
     for heading, lines in answer.parts:
         console.print(f"[bold]{heading}[/bold]")
         for line in lines:
-            console.print(f"  {escape(line)}")
+            console.print(f"  {escape(here_in(line))}")
 
 
 def print_bounds(console: Console, bounds: FoundBounds, command: str) -> None:
