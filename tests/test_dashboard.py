@@ -299,6 +299,7 @@ def test_where_the_port_is_taken_it_has_the_next_one(results: Path) -> None:
 
 def test_it_says_in_one_line_why_it_cannot_start(results: Path, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
+    empty.mkdir()
     assert complaint("--results", str(empty)).startswith(f"error: {empty}: no records of runs there: `make sweep`")
     (tmp_path / "without" / "trackio").mkdir(parents=True)
     (tmp_path / "without" / "trackio" / "__init__.py").write_text("raise ModuleNotFoundError('trackio')")

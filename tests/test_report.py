@@ -164,6 +164,17 @@ def test_an_empty_store_makes_a_report_that_says_how_to_begin(tmp_path: Path) ->
     assert "No runs yet" in files[tmp_path / "outputs" / "report" / "index.html"]
 
 
+def test_results_that_are_not_there_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["clrbench report", "--results", "nowhere"])
+    with pytest.raises(SystemExit, match="2"):
+        subcommands.report()
+    assert "'nowhere' is no folder: name the one that has runs/ or evidence/" in capsys.readouterr().err
+    assert not (tmp_path / "outputs").exists()
+
+
 # clrbench verify
 
 

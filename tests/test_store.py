@@ -14,7 +14,7 @@ from conftest import RESULT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clrbench import store
+from clrbench import store, subcommands
 from clrbench.errors import ClrbenchError
 from clrbench.files import replacing, write_text
 from clrbench.store import Evaluation, Record, Result
@@ -308,3 +308,20 @@ def test_publishing_nothing_is_refused_in_one_line_that_says_what_to_run(tmp_pat
     assert str(caught.value).endswith("no finished record: run `make sweep EXPERIMENT=quick` first")
     assert len(str(caught.value).splitlines()) == 1
     assert not (tmp_path / "evidence").exists()
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../runs/quick", "quick/"])
+def test_publishing_takes_the_plain_name_of_an_experiment(tmp_path, name):
+    write_runs(tmp_path, a="finished")
+    with pytest.raises(ClrbenchError, match=r"is no experiment: name a folder in .*runs, as table1"):
+        store.publish(tmp_path, name)
+    assert not (tmp_path / "evidence").exists()
+
+
+def test_publishing_again_does_not_ask_for_a_commit(tmp_path, monkeypatch, capsys):
+    write_runs(tmp_path, a="finished")
+    monkeypatch.setattr(sys, "argv", ["publish", "quick", "--results", str(tmp_path)])
+    subcommands.publish()
+    assert "1 new records; commit" in capsys.readouterr().out
+    subcommands.publish()
+    assert capsys.readouterr().out == f"no new records: {tmp_path / 'evidence' / 'quick'} has all that have finished\n"

@@ -226,8 +226,11 @@ def records(folder: Path) -> Iterator[Record]:
 def publish(root: Path, experiment: str) -> list[Path]:
     """Copy an experiment's finished records from runs/ to evidence/; returns the new folders.
 
-    A record that is already there stays as it is. Raises ClrbenchError when the experiment has no finished record.
+    A record that is already there stays as it is. Raises ClrbenchError when the experiment has no finished record, and for
+    what is no name of one.
     """
+    if experiment in ("", "..") or Path(experiment).name != experiment:
+        raise ClrbenchError(f"{experiment!r} is no experiment: name a folder in {root / 'runs'}, as table1")
     finished = [
         record
         for record in records(root / "runs" / experiment)

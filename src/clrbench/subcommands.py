@@ -85,8 +85,12 @@ def publish() -> None:
             print(*write_rows(arguments.results / LEAGUE, read_rows(arguments.outputs / LEAGUE)), sep="\n")
             return
         published = store.publish(arguments.results, arguments.experiment)
+        folder = arguments.results / "evidence" / arguments.experiment
+        if not published:
+            print(f"no new records: {folder} has all that have finished")
+            return
         print(*published, sep="\n")
-        print(f"{len(published)} new records; commit {arguments.results / 'evidence' / arguments.experiment} to ship them")
+        print(f"{len(published)} new records; commit {folder} to ship them")
 
 
 def wandb() -> None:
@@ -110,11 +114,18 @@ def wandb() -> None:
 
 
 def _parser(subcommand: Callable[[], None], *folders: str) -> argparse.ArgumentParser:
-    """With an option for each of the folders that the subcommand uses."""
+    """With an option for each of the folders that the subcommand uses. Results that are named have to be there."""
     parser = argparse.ArgumentParser(description=subcommand.__doc__)
     for folder in folders:
-        parser.add_argument(f"--{folder}", type=Path, default=Path(folder), help=f"{_FOLDERS[folder]} ({folder})")
+        kind = _existing if folder == "results" else Path
+        parser.add_argument(f"--{folder}", type=kind, default=Path(folder), help=f"{_FOLDERS[folder]} ({folder})")
     return parser
+
+
+def _existing(text: str) -> Path:
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is no folder: name the one that has runs/ or evidence/")
+    return Path(text)
 
 
 def _console() -> Console:
