@@ -109,7 +109,7 @@ def test_the_controls_say_what_makes_the_gain_and_which_policy_is_best_at_the_bu
         "of the 5 policies tried with this budget it ends highest, at 82.0%, 1.0 points"
     )
     assert best.endswith("higher than triangular2.")
-    assert "+2.00 points [+2.00, +2.00] come from its drops" in reason
+    assert "+2.00 points [+2.00, +2.00] by its drops" in reason
     assert not any("EXPERIMENT=controls" in line for line in answered(tmp_path).choice)
 
 

@@ -171,10 +171,10 @@ def test_the_controls_are_decomposed_into_drops_height_and_cycles(tmp_path: Path
         ("its cycles", 0.5, 5),
     ]
     assert decomposition_in_words(arms) == [
-        "Of the gain of the staged triangular2 over the fixed rate at an equal budget, +4.50 points [+4.50, +4.50], "
-        "+3.00 points [+3.00, +3.00] come from its drops, +1.00 points [+1.00, +1.00] come from the height of its rate and "
-        "+0.50 points [+0.50, +0.50] come from its cycles (n = 5 common seeds).",
-        "The cycles themselves add to it: a fixed rate as high on average, with the same drops, ends lower.",
+        "At an equal budget the staged triangular2 gains +4.50 points [+4.50, +4.50] on the fixed rate: "
+        "+3.00 points [+3.00, +3.00] by its drops, +1.00 points [+1.00, +1.00] by the height of its rate and "
+        "+0.50 points [+0.50, +0.50] by its cycles (n = 5 common seeds).",
+        "The cycles themselves add to this gain: a fixed rate as high on average, with the same drops, ends lower.",
     ]
 
 
@@ -182,11 +182,11 @@ def test_without_a_rate_as_high_as_the_cycles_what_they_add_is_not_told_from_its
     arms = write_controls(tmp_path, fixed_base=0.0, fixed_drops=3.0, decay_drops=4.0, triangular2=4.5)
     gain, cycles = decomposition_in_words(arms)
     assert gain.endswith(
-        "+1.00 points [+1.00, +1.00] come from a higher start and "
-        "+0.50 points [+0.50, +0.50] come from its cycles, with the higher rates that they bring (n = 5 common seeds)."
+        "+1.00 points [+1.00, +1.00] by a higher start and "
+        "+0.50 points [+0.50, +0.50] by its cycles, with the higher rates that they bring (n = 5 common seeds)."
     )
     assert cycles == (
-        "The cycles, or the higher rates with them, add to it: "
+        "The cycles, or the higher rates with them, add to this gain: "
         "a rate that falls once from a higher start, with the same drops, ends lower. "
         "Which of both, `python train.py -m experiment=controls arm=controls/mean_drops seed=1,2,3,4,5` tells."
     )
@@ -196,18 +196,18 @@ def test_without_the_plain_fixed_rate_the_gain_over_the_one_with_drops_is_decomp
     write_arm(tmp_path, "fixed_base", BASE[:2], experiment="controls")
     gain, _ = decomposition_in_words(write_controls(tmp_path, fixed_drops=3.0, mean_drops=4.0, triangular2=4.5))
     assert gain == (
-        "Of the gain of the staged triangular2 over a fixed rate with the same drops at an equal budget, "
-        "+1.50 points [+1.50, +1.50], +1.00 points [+1.00, +1.00] come from the height of its rate and "
-        "+0.50 points [+0.50, +0.50] come from its cycles (n = 5 common seeds)."
+        "At an equal budget the staged triangular2 gains +1.50 points [+1.50, +1.50] on a fixed rate with the same drops: "
+        "+1.00 points [+1.00, +1.00] by the height of its rate and "
+        "+0.50 points [+0.50, +0.50] by its cycles (n = 5 common seeds)."
     )
 
 
 @pytest.mark.parametrize(
     ("adds", "said"),
     [
-        ([0.3, 0.4, 0.3, 0.4, 0.3], "The cycles themselves add to it:"),
-        ([-0.3, -0.4, -0.3, -0.4, -0.3], "The cycles themselves take from it:"),
-        ([0.3, -0.4, 0.3, -0.4, 0.3], "That the cycles themselves add to it is not shown:"),
+        ([0.3, 0.4, 0.3, 0.4, 0.3], "The cycles themselves add to this gain:"),
+        ([-0.3, -0.4, -0.3, -0.4, -0.3], "The cycles themselves take from this gain:"),
+        ([0.3, -0.4, 0.3, -0.4, 0.3], "That the cycles themselves add to this gain is not shown:"),
     ],
 )
 def test_whether_the_cycles_are_shown_follows_the_interval_of_what_they_add(

@@ -80,9 +80,9 @@ def _in_words(accuracies: Mapping[str, Mapping[int, float]]) -> list[str]:
         return [accuracies[having][seed] - accuracies[without][seed] for seed in seeds]
 
     (_, first, _), (_, without_cycles, last) = steps[0], steps[-1]
-    parts = [f"{points(gains(having, without))} come from {name}" for name, without, having in steps]
+    parts = [f"{points(gains(having, without))} by {name}" for name, without, having in steps]
     return [
-        f"Of the gain of the staged triangular2 over {_STARTS[first]} at an equal budget, {points(gains(last, first))}, "
+        f"At an equal budget the staged triangular2 gains {points(gains(last, first))} on {_STARTS[first]}: "
         f"{', '.join(parts[:-1])} and {parts[-1]} (n = {len(seeds)} common seeds).",
         _cycles_in_words(gains(last, without_cycles), without_cycles),
     ]
@@ -99,9 +99,9 @@ def _cycles_in_words(gains: Sequence[float], without_cycles: str) -> str:
     rival, cause = _AGAINST[without_cycles]
     bounds = interval(gains)
     if bounds is None or bounds[0] <= 0 <= bounds[1]:
-        return f"That {cause} add to it is not shown: {rival}, ends as high as far as these runs tell."
+        return f"That {cause} add to this gain is not shown: {rival}, ends as high as far as these runs tell."
     does, ends = ("add to", "lower") if bounds[0] > 0 else ("take from", "higher")
-    said = f"{cause.capitalize()} {does} it: {rival}, ends {ends}."
+    said = f"{cause.capitalize()} {does} this gain: {rival}, ends {ends}."
     if without_cycles == "mean_drops":
         return said
     return f"{said} Which of both, `python train.py -m experiment=controls arm=controls/mean_drops seed={SEEDS}` tells."
