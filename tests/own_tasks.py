@@ -182,13 +182,6 @@ class Watched(Regression):
         self.logger.experiment.add_scalar("epoch", self.current_epoch)  # type: ignore[union-attr]
 
 
-class Exiting(Regression):
-    """Ends its process, as a library does that finds something amiss."""
-
-    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        raise SystemExit(3)
-
-
 class Seldom(Regression):
     """Steps every second batch, as one that gathers gradients itself."""
 

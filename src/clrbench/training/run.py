@@ -20,7 +20,6 @@ from clrbench.data.load import load
 from clrbench.errors import ClrbenchError, DataError
 from clrbench.files import replacing
 from clrbench.lock import HeldElsewhereError, RunLock, locked, refuse_if_held
-from clrbench.packages import PACKAGES
 from clrbench.quiet import quiet
 from clrbench.spec import RunSpec, Spec, resolve
 from clrbench.store import Evaluation, Record, Result
@@ -171,10 +170,11 @@ def _fit(run: RunFolders, lock: RunLock, task: Task, module: Any, start: int, mi
             task.fit(module, recorder, run.checkpoint if start else None, progress)
     except HeldElsewhereError:
         raise
-    except (Exception, SystemExit) as error:
-        if _is_interrupt(error):
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            raise KeyboardInterrupt from None
+    except SystemExit:
+        # Lightning turns Ctrl-C into an exit and leaves the signal ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        raise KeyboardInterrupt from None
+    except Exception as error:
         run.log.parent.mkdir(parents=True, exist_ok=True)
         run.log.write_text(traceback.format_exc())
         reason = " ".join(f"{type(error).__name__}: {error}".split())
@@ -192,14 +192,6 @@ def _fit(run: RunFolders, lock: RunLock, task: Task, module: Any, start: int, mi
     with replacing(run.weights) as partial_file:
         torch.save(module.state_dict(), partial_file)
     return _result(run, task, recorder, store.FINISHED)
-
-
-def _is_interrupt(error: BaseException) -> bool:
-    """Whether Lightning ends for a Ctrl-C, which it turns into an exit with the signal ignored, or for a termination."""
-    terminations = tuple(package.utilities.exceptions.SIGTERMException for package in PACKAGES)
-    return isinstance(error, terminations) or (
-        isinstance(error, SystemExit) and isinstance(error.__context__, KeyboardInterrupt)
-    )
 
 
 def _on_evaluation(run: RunFolders, lock: RunLock, mirror: Mirror, rows: list[Evaluation], *, flush: bool) -> None:
