@@ -57,7 +57,7 @@ def test_a_sweep_goes_on_after_a_bad_run_ends_with_a_table_and_tells_in_its_exit
     [
         ("policy=exprange", "policy=exprange is unknown: choose one of cosine, cosine_restarts"),
         ("policy.gama=0.9", "policy.gama is no key"),
-        ("seed=first", "seed=first: Value 'first' of type 'str' could not be converted to Integer"),
+        ("seed=first", "seed=first is no whole number: write for instance 3"),
         ("bounds.max_lr=0.001", "bounds.max_lr=0.001 is not above bounds.base_lr=0.002: raise it"),
         ("seed=1,2", "seed=1,2 are several values: add -m to sweep over them"),
         ("iterations=0", "iterations=0 is not a length"),
