@@ -153,7 +153,7 @@ def declares(
     warning: Callable[..., str | None] | None = None,
     within: Callable[..., Sequence[tuple[Any, float]]] | None = None,
 ) -> Callable[[Policy], Policy]:
-    """Say of a policy what its signature leaves open. All of it is called with its settings, and become its attributes.
+    """Say of a policy what its signature leaves open. All five are called with its settings, and become its attributes.
 
     check: raises ValueError where settings contradict each other. cycle_ends: from a number of iterations, before the
     settings, to those up to it at which a cycle ends. end: the number of iterations that have a rate, None for no end.
