@@ -172,6 +172,13 @@ class Stopping(Regression):
             self.trainer.should_stop = True
 
 
+class Exiting(Regression):
+    """Ends its process, as a library does that finds something amiss."""
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        raise SystemExit(3)
+
+
 class Watched(Regression):
     """Brings a callback that asks for a logger, and logs by it itself."""
 

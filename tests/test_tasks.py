@@ -373,6 +373,7 @@ def test_a_monitor_that_is_never_logged_fails_before_an_epoch_is_trained(make_co
     ("module", "status", "reason"),
     [
         ("Stopping", "failed", "training ended after 9 of 21 iterations: the module, or a callback of it, stopped it"),
+        ("Exiting", "failed", "SystemExit: 3 (traceback in "),
         ("Seldom", "failed", "task.module makes 3 optimizer steps in 7 batches, where the run counts 7 iterations"),
         ("Unmeasurable", "diverged", "test_mse is nan at the end"),
     ],

@@ -39,6 +39,7 @@ from clrbench.training.task import Task
 from clrbench.unofficial import no_profiler
 
 _DEFAULT_THREADS = torch.get_num_threads()
+_EXITING_PACKAGES = {"pytorch_lightning", "lightning", "submitit"}
 
 
 def train(
@@ -170,11 +171,11 @@ def _fit(run: RunFolders, lock: RunLock, task: Task, module: Any, start: int, mi
             task.fit(module, recorder, run.checkpoint if start else None, progress)
     except HeldElsewhereError:
         raise
-    except SystemExit:
-        # Lightning turns Ctrl-C into an exit and leaves the signal ignored.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        raise KeyboardInterrupt from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        if _is_interrupt(error):
+            # Lightning leaves the signal ignored.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            raise KeyboardInterrupt from None
         run.log.parent.mkdir(parents=True, exist_ok=True)
         run.log.write_text(traceback.format_exc())
         reason = " ".join(f"{type(error).__name__}: {error}".split())
@@ -192,6 +193,13 @@ def _fit(run: RunFolders, lock: RunLock, task: Task, module: Any, start: int, mi
     with replacing(run.weights) as partial_file:
         torch.save(module.state_dict(), partial_file)
     return _result(run, task, recorder, store.FINISHED)
+
+
+def _is_interrupt(error: BaseException) -> bool:
+    """Whether this is the exit of Lightning for a Ctrl-C, or of submitit for Slurm's signal, and not one of the module."""
+    *_, (innermost, _) = traceback.walk_tb(error.__traceback__)
+    package = str(innermost.f_globals.get("__name__")).partition(".")[0]
+    return isinstance(error, SystemExit) and package in _EXITING_PACKAGES
 
 
 def _on_evaluation(run: RunFolders, lock: RunLock, mirror: Mirror, rows: list[Evaluation], *, flush: bool) -> None:
