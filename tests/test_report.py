@@ -120,7 +120,7 @@ def test_a_dash_is_that_of_the_setting_for_every_policy_and_tells_policies_of_on
     found = dashes(section.best_first)
     assert {label.partition("=")[2]: found[label] for label in found} == {"float32)": 0, "bfloat16)": 1}
     assert len(found) == 4
-    for name, seed in (("linear", 11), ("wsd", 11)):
+    for name, seed in (("rex", 11), ("warmup", 11)):
         write_run(tmp_path, name, seed, 80.0, experiment="rivals")
     rivals = next(section for section in gather(tmp_path, CONF).sections if section.experiment == "rivals")
     assert sorted(dashes(rivals.best_first).values()) == [0, 1]

@@ -20,6 +20,9 @@ COLOURS = {
     "one_cycle": ("#6a4bc4", "#b09cf5"),
     "cosine": ("#b3261e", "#ff8f87"),
     "cosine_restarts": ("#7a3b6e", "#d79acb"),
+    "linear": ("#4b7f2a", "#93d06a"),
+    "wsd": ("#b8147a", "#ff7cc4"),
+    "multiplicative": ("#2b3a8f", "#8c9cf0"),
     OTHER: ("#555b63", "#a9b0b8"),
 }
 
