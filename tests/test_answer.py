@@ -40,9 +40,9 @@ def test_it_says_when_each_arrives_where_each_stands_and_how_each_ends(tmp_path:
         "Sooner, but not as high: triangular2 reaches 80% test accuracy after 200 iterations; the fixed rate needs 700.",
         "After 400 iterations triangular2 stands at 81.0%, the fixed rate at 76.0% before it drops.",
         "The fixed rate drops after 600 iterations and ends 1.4 points [1.4, 1.4] higher after 800, at 82.4%.",
-        "The paper's 81.4% for triangular2 is reproduced within half a point.",
-        "These end further from the paper's numbers: fixed 82.4% (paper: 81.4%).",
-        "Its claim that both end equally accurate is not reproduced.",
+        "The mean of triangular2, 81.00%, lies within half a point of the paper's 81.4%.",
+        "Further away than that are the means of fixed 82.42% (paper: 81.4%).",
+        "The paper's claim that both end equally accurate is not reproduced.",
     ]
 
 
@@ -68,17 +68,19 @@ def test_it_says_how_far_the_seeds_spread_and_that_both_arrive_behind_a_drop(tmp
 )
 def test_the_papers_claim_of_equality_follows_the_verdict(tmp_path: Path, by: float, said: str) -> None:
     write_table1(tmp_path, fixed=[end + by + at / 100 for at, end in enumerate(ENDS)])
-    assert answered(tmp_path).measured[-1] == f"Its claim that both end equally accurate {said}."
+    assert answered(tmp_path).measured[-1] == f"The paper's claim that both end equally accurate {said}."
 
 
 def test_too_few_seeds_leave_the_claim_open(tmp_path: Path) -> None:
     write_table1(tmp_path, ENDS[:2], HIGHER[:2])
-    assert answered(tmp_path).measured[-1] == "Its claim that both end equally accurate stays open."
+    assert answered(tmp_path).measured[-1] == "The paper's claim that both end equally accurate stays open."
 
 
-def test_a_number_that_is_further_from_the_papers_than_the_margin_is_not_reproduced(tmp_path: Path) -> None:
+def test_a_mean_that_is_further_from_the_papers_number_than_the_margin_is_told(tmp_path: Path) -> None:
     write_table1(tmp_path, [end - 3 for end in ENDS])
-    assert "The paper's 81.4% for triangular2 is not reproduced: 78.0% here." in answered(tmp_path).measured
+    assert (
+        "The mean of triangular2, 78.00%, lies further than half a point from the paper's 81.4%." in answered(tmp_path).measured
+    )
 
 
 def test_the_choice_follows_the_budget_and_names_what_is_open(tmp_path: Path) -> None:
@@ -106,7 +108,7 @@ def test_the_controls_say_what_makes_the_gain_and_which_policy_is_best_at_the_bu
     best, reason, *_ = answered(tmp_path).choice
     assert best.startswith(
         "If you train for 400 iterations, choose linear: "
-        "of the 5 policies tried with this budget it ends highest, at 82.0%, 1.0 points"
+        "of the 5 policies of experiment=controls it ends highest, at 82.0% (chosen on these runs), 1.0 points"
     )
     assert best.endswith("higher than triangular2.")
     assert "+2.00 points [+2.00, +2.00] by its drops" in reason
@@ -182,7 +184,8 @@ def test_the_answer_says_which_policy_of_today_ends_highest_and_what_later_paper
     write_rivals(tmp_path)
     highest, *claims, where = answered(tmp_path).today
     assert highest.startswith(
-        "Of 3 policies, each at the best peak that held-out images chose, linear ends highest after 400 iterations, at 81.0%: "
+        "Of 3 policies, each at the best peak that held-out images chose, linear ends highest after 400 iterations, at 81.0% "
+        "(chosen on these runs): "
         "+0.20 points [+0.20, +0.20] beside cosine, +2.00 points [+2.00, +2.00] beside triangular2."
     )
     assert where.startswith("All this is from cifar10_full on 1,000 images of cifar10;")

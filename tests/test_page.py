@@ -88,6 +88,15 @@ def test_on_paper_a_fold_is_there_only_where_it_is_open(report: Path, chromium: 
     assert page.get_by_text("Folded parts are printed where they are open.").is_visible()
 
 
+def test_without_scripts_a_line_says_where_the_picture_is_and_no_dead_figure_is_shown(report: Path, chromium: Any) -> None:
+    visit = Visit(chromium, ("file:", "data:"), java_script_enabled=False)
+    page = visit.page
+    page.goto((report / "index.html").as_uri())
+    assert page.get_by_role("link", name="table1.svg").is_visible()
+    assert (report / "table1.svg").is_file()
+    assert not any(one.is_visible() for one in page.locator(".plot, .policies").all())
+
+
 def test_no_heading_of_the_claims_runs_into_the_next(report: Path, chromium: Any) -> None:
     page = Visit(chromium, ("file:", "data:"), viewport={"width": 1280, "height": 900}).page
     page.goto((report / "index.html").as_uri())

@@ -142,8 +142,8 @@ def test_without_cycles_the_best_arm_is_held_against_each_other_one_by_the_seeds
     # late has the highest mean, but of one seed.
     assert leads(arms_with(tmp_path, accuracies, {})) == [
         "linear is ahead of cosine: +4.33 points [+2.90, +5.77], n = 3 common seeds",
-        "linear is ahead of exp: +2.33 points [-1.46, +6.13], n = 3 common seeds",
-        "linear is behind late: -15.00 points, n = 1 common seeds",
+        "linear is ahead of exp: +2.33 points [-1.46, +6.13], n = 3 common seeds; not shown: the interval includes 0",
+        "linear is behind late: -15.00 points, n = 1 common seed",
     ]
     # t(0.975, 2 degrees of freedom) = 4.3027, standard error = 1 / 3
     assert in_words([4.0, 4.0, 5.0]) == "+4.33 points [+2.90, +5.77], n = 3 common seeds"
@@ -154,7 +154,7 @@ def test_a_fixed_rate_that_a_screening_chose_is_tuned(tmp_path: Path) -> None:
         kind = {"schedule": CYCLES if policy == "triangular" else FIXED, "config": {"bounds": {"origin": "screened, of: a"}}}
         write_run(tmp_path, policy, 1, value, experiment="rivals", **kind)
     arms = arms_of(read_runs(tmp_path)[0])
-    assert leads(arms) == ["triangular is ahead of fixed: +2.00 points, n = 1 common seeds"]
+    assert leads(arms) == ["triangular is ahead of fixed: +2.00 points, n = 1 common seed"]
 
 
 def test_policies_with_several_budgets_each_are_held_against_each_other_at_equal_ones(tmp_path: Path) -> None:
@@ -164,8 +164,8 @@ def test_policies_with_several_budgets_each_are_held_against_each_other_at_equal
         write_run(tmp_path, name, 1, value, experiment="budgets", schedule=schedule, iterations=budget)
     arms = arms_of(read_runs(tmp_path)[0])
     assert leads(arms) == [
-        "wsd (iterations=200) is ahead of linear (iterations=200): +1.00 points, n = 1 common seeds",
-        "linear (iterations=400) is ahead of wsd (iterations=400): +2.00 points, n = 1 common seeds",
+        "wsd (iterations=200) is ahead of linear (iterations=200): +1.00 points, n = 1 common seed",
+        "linear (iterations=400) is ahead of wsd (iterations=400): +2.00 points, n = 1 common seed",
     ]
     assert {arm.details for arm in arms} == {""}  # the budget has a column of its own
 
@@ -176,22 +176,22 @@ RATES = {f"fixed_{rate}": {**FIXED, "base_lr": rate} for rate in (0.001, 0.003, 
 def test_the_best_cycles_are_held_against_the_best_of_the_fixed_rates_and_against_what_is_neither(tmp_path: Path) -> None:
     accuracies = dict(zip((*RATES, "triangular", "hann", "linear"), ((80,), (83,), (81,), (82,), (81,), (82,)), strict=True))
     assert leads(arms_with(tmp_path, accuracies, {**RATES, "triangular": CYCLES, "hann": CYCLES})) == [
-        "triangular is behind fixed_0.003, the best of 3 fixed rates: -1.00 points, n = 1 common seeds",
-        "triangular is level with linear: +0.00 points, n = 1 common seeds",
+        "triangular is behind fixed_0.003, the best of 3 fixed rates: -1.00 points, n = 1 common seed",
+        "triangular is level with linear: +0.00 points, n = 1 common seed",
     ]
 
 
 def test_a_comparison_with_one_untuned_fixed_rate_says_that_it_proves_nothing(tmp_path: Path) -> None:
     arms = arms_with(tmp_path, {"fixed": (80.0,), "triangular": (82.0,)}, {"fixed": FIXED, "triangular": CYCLES})
     assert leads(arms) == [
-        "triangular is ahead of fixed: +2.00 points, n = 1 common seeds",
+        "triangular is ahead of fixed: +2.00 points, n = 1 common seed",
         "the fixed rate was tried at 0.001 alone: this proves nothing for cycles; experiment=compare tries three rates",
     ]
 
 
 def test_a_lead_too_small_to_be_shown_is_none(tmp_path: Path) -> None:
     assert leads(arms_with(tmp_path, {"a": (80.004,), "b": (80.0,)}, {})) == [
-        "a is level with b: +0.00 points, n = 1 common seeds"
+        "a is level with b: +0.00 points, n = 1 common seed"
     ]
 
 
@@ -199,7 +199,7 @@ def test_unequal_budgets_are_in_the_sentence(tmp_path: Path) -> None:
     write_run(tmp_path, "fixed", 1, 82.0, iterations=700)
     write_run(tmp_path, "triangular2", 1, 81.0, schedule=CYCLES, iterations=250)
     assert leads(arms_of(read_runs(tmp_path)[0]))[0] == (
-        "triangular2 is behind fixed (250 against 700 iterations): -1.00 points, n = 1 common seeds"
+        "triangular2 is behind fixed (250 against 700 iterations): -1.00 points, n = 1 common seed"
     )
 
 

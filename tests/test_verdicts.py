@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -181,6 +182,21 @@ def test_a_claim_that_would_hold_alone_may_not_hold_in_a_large_family(tmp_path: 
 
 
 # Sources, settings, ambiguity
+
+
+@pytest.mark.parametrize(
+    ("gains", "why"),
+    [
+        ((1.0, 1.1, 0.9, 1.2, -0.05), "the exact test by changes of sign does not agree (p = 0.062)"),
+        ((1.0, 0.2, 0.9, 1.2, 0.1), "clear on its own, but not as one of 4 claims that are judged together"),
+        ((1.0, -0.2, 0.9, -1.2, 0.1), "the interval includes 0"),
+    ],
+)
+def test_an_open_claim_says_which_of_its_tests_keeps_it_open(tmp_path: Path, gains: Sequence[float], why: str) -> None:
+    write_arm(tmp_path, "cycling", [value + gain for value, gain in zip(BASE, gains, strict=True)])
+    write_arm(tmp_path, "decay", list(BASE))
+    verdict = judged(tmp_path)["A2"]
+    assert verdict.relation.why(verdict.claim, INCONCLUSIVE, verdict.case, 4) == why
 
 
 def test_shipped_and_own_runs_are_never_mixed(tmp_path: Path) -> None:

@@ -128,25 +128,25 @@ def _reproduced(found: Compared) -> list[str]:
     """Whether the paper's number comes out again, within the margin of the claim, and whether its claim does."""
     claim, outcome = found.verdict.claim, found.verdict.verdict
     ends = {HOLDS: "is reproduced too", FAILS: "is not reproduced"}.get(outcome, "stays open")
-    said = f"Its claim that both end equally accurate {ends}."
+    said = f"The paper's claim that both end equally accurate {ends}."
     if claim.treatment.paper is None:
         return [said]
     mine = fmean(found.of_treatment)
     away = abs(mine - claim.treatment.paper)
-    within = f"reproduced within {_margin(claim)}" if away <= claim.margin else f"not reproduced: {mine:.1f}% here"
-    others = _others(found, claim.margin)
-    return [f"The paper's {claim.treatment.paper:.1f}% for {found.treatment.name} is {within}.", *others, said]
+    lies = f"within {_margin(claim)} of" if away <= claim.margin else f"further than {_margin(claim)} from"
+    stands = f"The mean of {found.treatment.name}, {mine:.2f}%, lies {lies} the paper's {claim.treatment.paper:.1f}%."
+    return [stands, *_others(found, claim.margin), said]
 
 
 def _others(found: Compared, margin: float) -> list[str]:
     """The paper's other numbers of Table 1 that do not come out within the margin."""
     ends = {arm.name: fmean(arm.accuracies.values()) for arm in found.best_first if arm is not found.treatment}
     away = [
-        f"{name} {mine:.1f}% (paper: {found.paper[name]:.1f}%)"
+        f"{name} {mine:.2f}% (paper: {found.paper[name]:.1f}%)"
         for name, mine in ends.items()
         if name in found.paper and abs(mine - found.paper[name]) > margin
     ]
-    return [f"These end further from the paper's numbers: {', '.join(away)}."] if away else []
+    return [f"Further away than that are the means of {', '.join(away)}."] if away else []
 
 
 def _margin(claim: Claim) -> str:
@@ -228,14 +228,14 @@ def _beside(found: Compared) -> list[str]:
 
 
 def _best_of(controls: Sequence[Arm], found: Compared) -> str:
-    """The choice among all policies that were tried at the treatment's budget; the best is chosen on the same runs."""
+    """The choice among the controls, all of the treatment's budget; the best is chosen on the same runs."""
     best = best_of(controls)
     same = next((arm for arm in controls if arm.name == found.treatment.name), None)
     assert best is not None
     assert same is not None  # it is one of the decomposition
     what = f"If you train for {found.budget:,} iterations, choose {best.name}"
     mean = fmean(best.accuracies.values())
-    tried = f"of the {len(controls)} policies tried with this budget it ends highest, at {mean:.1f}%"
+    tried = f"of the {len(controls)} policies of experiment={CONTROLS} it ends highest, at {mean:.1f}% (chosen on these runs)"
     differences = paired(best.accuracies, same.accuracies)
     if best is same or not differences:
         return f"{what}: {tried}."

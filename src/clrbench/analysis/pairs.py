@@ -39,8 +39,14 @@ class Lead:
             for arm in (self.arm, self.other)
             if (count := arm.count(DIVERGED))
         ]
-        found = f"{in_words(self.differences, measure)}{''.join(lost)}"
+        found = f"{in_words(self.differences, measure)}{self._doubt}{''.join(lost)}"
         return f"{self.arm.label} {stands} {self.other.label}{best}{budgets_in_words}: {found}"
+
+    @property
+    def _doubt(self) -> str:
+        """What an interval that includes 0 means."""
+        bounds = stats.interval(self.differences)
+        return "; not shown: the interval includes 0" if bounds and bounds[0] <= 0 <= bounds[1] else ""
 
 
 def leads(arms: Sequence[Arm]) -> list[str]:
@@ -134,7 +140,7 @@ def points(differences: Sequence[float]) -> str:
 
 def in_words(differences: Sequence[float], measure: Measure = PERCENT) -> str:
     """The same, and of how many seeds."""
-    return f"{measure.differences(differences)}, n = {len(differences)} common seeds"
+    return f"{measure.differences(differences)}, n = {len(differences)} common seed{'' if len(differences) == 1 else 's'}"
 
 
 def standing(gains: Sequence[float], margin: float) -> str:

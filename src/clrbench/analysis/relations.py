@@ -111,11 +111,15 @@ class Tested(Relation):
         return f"{self.measured(case)}, {len(case.values)} {self.counted}{'' if len(case.values) == 1 else 's'}"
 
     def why_open(self, claim: Claim, case: Case, family: int) -> str:
-        bounds = stats.interval(list(case.values.values()))
+        values = list(case.values.values())
+        bounds = stats.interval(values)
         if bounds is None:
             return "runs diverged, so only the signs of the differences count"
         if any(bounds[0] <= limit <= bounds[1] for limit in self.limits(claim)):
             return self.why_crossed(claim)
+        exact = min(p(values, claim, stats.exact_p_above) for p in (self.p_holds, self.p_fails))
+        if exact > ALPHA:
+            return f"the exact test by changes of sign does not agree (p = {exact:.3f})"
         return f"clear on its own, but not as one of {family} claims that are judged together"
 
     def table(self, case: Case) -> pl.DataFrame:

@@ -8,6 +8,7 @@ from clrbench.analysis.pairs import best_of, comparisons, paired
 from clrbench.analysis.relations import FAILS, HOLDS, INCONCLUSIVE
 from clrbench.analysis.verdicts import Verdict
 from clrbench.measure import PERCENT
+from clrbench.stats import interval
 
 RIVALS, SCREENING = "rivals", "rivals_screening"
 # Seeds of a screening below which chance may choose the peaks.
@@ -37,9 +38,13 @@ def _highest(rivals: Sequence[Arm]) -> list[str]:
     next_best, *rest = sorted(others, key=lambda other: fmean(other[1]))
     told = [next_best, *(other for other in rest if other[0].is_cyclical or other[0].is_fixed)]
     beside = [f"{PERCENT.differences(lead)} beside {arm.name}" for arm, lead in told]
+    bounds = [interval(lead) for _, lead in told]
+    is_open = all(ends is None or ends[0] <= 0 <= ends[1] for ends in bounds)
+    doubt = "; none of these leads is shown, as no interval leaves out 0" if is_open else ""
     return [
         f"Of {len(rivals)} policies, each at the best peak that held-out images chose, {best.name} ends highest "
-        f"after {best.iterations:,} iterations, at {fmean(best.accuracies.values()):.1f}%: {', '.join(beside)}."
+        f"after {best.iterations:,} iterations, at {fmean(best.accuracies.values()):.1f}% (chosen on these runs): "
+        f"{', '.join(beside)}{doubt}."
     ]
 
 
@@ -67,10 +72,17 @@ def _verdicts(verdicts: Sequence[Verdict]) -> list[str]:
         if verdict.case.family.name in FAMILIES and verdict.case.values and not verdict.has_too_few_seeds
     }
     said = {
-        outcome: [f"{one.claim.says} ({one.measured})" for one in found.values() if one.verdict == outcome] for outcome in _SAID
+        outcome: [f"{one.claim.says} ({_because(one)})" for one in found.values() if one.verdict == outcome]
+        for outcome in _SAID
     }
     settled = [
         f"Claims of later papers that {_SAID[outcome]} here: {'; '.join(ones)}." for outcome, ones in said.items() if ones
     ]
     undecided = sum(verdict.verdict == INCONCLUSIVE for verdict in found.values())
     return [*settled, f"{undecided} more such claims are inconclusive."] if undecided else settled
+
+
+def _because(verdict: Verdict) -> str:
+    """What was measured and, of a claim that fails, why that is too little."""
+    why = verdict.relation.why_settled(verdict.claim, verdict.verdict) if verdict.verdict == FAILS else ""
+    return f"{verdict.measured}: {why}" if why else verdict.measured

@@ -50,7 +50,7 @@ def in_short(league: EndedLeague) -> list[str]:
     length = (
         f"{len(standing.policies)} policies on {len(standing.tasks)} small tasks of several kinds, each at its own tuned peak"
     )
-    return [f"The league ({length}, {standing.seeds} seeds) says:", *list(sentences(standing))[:3]]
+    return [f"The league ({length}, {standing.seeds} seeds, {budget(standing.part)}) says:", *list(sentences(standing))[:3]]
 
 
 def gains_frame(standing: Standing) -> pl.DataFrame:

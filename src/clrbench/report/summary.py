@@ -101,12 +101,15 @@ def claims_in_short(table: ClaimTable, target: str | None) -> list[str]:
     own = [row for row in (*table.settled, *table.open) if not row.is_of_the_paper]
     parts += _own(own)
     counts = [f"{len(table.few)} with too few seeds to settle anything" if table.few else ""]
-    counts += [f"{len(table.waiting)} not run yet" if table.waiting else ""]
-    further = " and ".join(filter(None, counts))
+    able = [row for row in table.waiting if not row.verdict.claim.missing]
+    counts += [f"{len(able)} not run yet" if able else ""]
+    lacking = len(table.waiting) - len(able)
+    counts += [f"{lacking} for which the suite lacks something" if lacking else ""]
+    further = ", ".join(filter(None, counts))
     where = {None: f"`{here('make report')}` lists", "": "the list below has"}.get(
         target, f"[{target}]({target}#not-run-yet) has"
     )
-    return [*parts, f"Further claims: {further}; {where} them with the commands that run them."] if further else parts
+    return [*parts, f"Further claims: {further}; {where} them, with the commands that run them."] if further else parts
 
 
 def _claim(row: ClaimRow, target: str | None) -> tuple[str, str, str, str]:
