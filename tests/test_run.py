@@ -194,8 +194,19 @@ def test_a_run_of_whose_checkpoint_a_failure_of_the_power_left_too_little_begins
     assert_ends_like(undisturbed, config, record)
 
 
+def test_a_ctrl_c_interrupts_where_a_library_has_replaced_the_exit_too(
+    make_config: MakeConfig, interrupted_at: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leave(code: int) -> None:  # W&B's client does so
+        raise SystemExit(code)
+
+    monkeypatch.setattr(sys, "exit", leave)
+    with interrupted_at(20):
+        train(make_config("iterations=40", "policy.step_size=10"))
+
+
 def test_kill_9_at_random_moments_and_one_more_command_end_like_an_undisturbed_run(
-    make_config: MakeConfig, tmp_path: Path
+    make_config: MakeConfig,
 ) -> None:
     long = ("iterations=900", "policy.step_size=100", "trainer.evaluate_every=25")
     _, undisturbed = train(make_config(*long, folder="undisturbed"))

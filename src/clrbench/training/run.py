@@ -20,6 +20,7 @@ from clrbench.data.load import load
 from clrbench.errors import ClrbenchError, DataError
 from clrbench.files import replacing
 from clrbench.lock import HeldElsewhereError, RunLock, locked, refuse_if_held
+from clrbench.packages import PACKAGES
 from clrbench.quiet import quiet
 from clrbench.spec import RunSpec, Spec, resolve
 from clrbench.store import Evaluation, Record, Result
@@ -39,7 +40,6 @@ from clrbench.training.task import Task
 from clrbench.unofficial import no_profiler
 
 _DEFAULT_THREADS = torch.get_num_threads()
-_EXITING_PACKAGES = {"pytorch_lightning", "lightning", "submitit"}
 
 
 def train(
@@ -196,10 +196,12 @@ def _fit(run: RunFolders, lock: RunLock, task: Task, module: Any, start: int, mi
 
 
 def _is_interrupt(error: BaseException) -> bool:
-    """Whether this is the exit of Lightning for a Ctrl-C, or of submitit for Slurm's signal, and not one of the module."""
-    *_, (innermost, _) = traceback.walk_tb(error.__traceback__)
-    package = str(innermost.f_globals.get("__name__")).partition(".")[0]
-    return isinstance(error, SystemExit) and package in _EXITING_PACKAGES
+    """Whether Lightning exits for a Ctrl-C or a termination, or submitit for Slurm's signal, and not the module itself."""
+    terminations = tuple(package.utilities.exceptions.SIGTERMException for package in PACKAGES)
+    if isinstance(error, terminations) or not isinstance(error, SystemExit):
+        return isinstance(error, terminations)
+    packages = {str(frame.f_globals.get("__name__")).partition(".")[0] for frame, _ in traceback.walk_tb(error.__traceback__)}
+    return isinstance(error.__context__, KeyboardInterrupt) or "submitit" in packages
 
 
 def _on_evaluation(run: RunFolders, lock: RunLock, mirror: Mirror, rows: list[Evaluation], *, flush: bool) -> None:
