@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 LENT = ("torch", "torchvision")
 # Callback, a run, the lock on it, the tracker, the report, verdicts and comparisons.
-TESTS = ("callback", "run", "claim", "wandb", "report", "verdicts", "pairs", "range_test", "package")
+TESTS = ("callback", "run", "lock", "wandb", "report", "verdicts", "pairs", "range_test", "package")
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ import pytest
 from conftest import ROOT
 from PIL import Image
 
+from lowest import TESTS
 from screenshots import SCREEN
 
 LARGEST = 2_000_000  # bytes
@@ -30,6 +31,10 @@ def test_the_readmes_screenshots_are_below_200_kb_and_as_large_as_the_script_tak
     for path in pictures:
         assert path.stat().st_size < LARGEST_SCREENSHOT
         assert Image.open(path).size == (SCREEN["width"], SCREEN["height"])
+
+
+def test_the_tests_that_run_with_the_lowest_versions_exist() -> None:
+    assert [name for name in TESTS if not (ROOT / "tests" / f"test_{name}.py").is_file()] == []
 
 
 # Which way imports go
@@ -69,18 +74,25 @@ _LEVELS = {name: level for level, names in enumerate(_LAYERS) for name in names}
 def imported(path: Path) -> Iterator[str]:
     """The names below clrbench that a module imports, wherever in it."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module == "clrbench":
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[1] for alias in node.names if alias.name.startswith("clrbench."))
+        elif isinstance(node, ast.ImportFrom) and node.module == "clrbench":
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("clrbench."):
             yield str(node.module).split(".")[1]
 
 
+def _level(path: Path) -> int:
+    package, *below = path.parts
+    return _LEVELS[below[0].removesuffix(".py") if package == "clrbench" else package]
+
+
 def test_imports_go_one_way() -> None:
-    sources = ROOT / "src" / "clrbench"
+    sources = ROOT / "src"
     wrong = [
         f"{path.relative_to(sources)} imports {name}"
         for path in sorted(sources.rglob("*.py"))
         for name in imported(path)
-        if _LEVELS[name] > _LEVELS[path.relative_to(sources).parts[0].removesuffix(".py")]
+        if _LEVELS[name] > _level(path.relative_to(sources))
     ]
     assert wrong == []
