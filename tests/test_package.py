@@ -50,6 +50,7 @@ sys.meta_path.insert(0, Lacking())
 IMPORTED_AS = {
     "hydra-core": "hydra",
     "hydra-joblib-launcher": "hydra_plugins",
+    "pillow": "PIL",
     "pyyaml": "yaml",
     "scikit-learn": "sklearn",
 }
