@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from clrbench import unofficial
 
@@ -44,6 +45,17 @@ def test_trackio_takes_rows_of_another_time_once_and_gives_them_back(tmp_path: P
     environment = os.environ | {"TRACKIO_DIR": str(tmp_path), "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "1"}
     done = subprocess.run([sys.executable, "-c", ROWS], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("operation", "options", "expected"), [("add", {"alpha": 2.0}, 7.0), ("sub", {"alpha": 2.0}, -5.0), ("mul", {}, 3.0)]
+)
+def test_torchs_arithmetic_on_lists_does_as_a_loop_would(operation: str, options: dict[str, float], expected: float) -> None:
+    ones, threes = [torch.ones(2), torch.ones(3)], [torch.full((2,), 3.0), torch.full((3,), 3.0)]
+    returned = unofficial.over_tensors(operation)(ones, threes, **options)
+    assert [tensor.tolist() for tensor in returned] == [[expected] * 2, [expected] * 3]
+    unofficial.over_tensors(f"{operation}_")(ones, threes, **options)
+    assert [tensor.tolist() for tensor in ones] == [[expected] * 2, [expected] * 3]
 
 
 def test_wandbs_client_knows_the_settings_that_it_marks_as_its_own() -> None:

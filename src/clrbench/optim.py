@@ -7,6 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from clrbench.unofficial import over_tensors
+
+_add, _add_, _mul_, _sub_ = map(over_tensors, ("add", "add_", "mul_", "sub_"))
+
 
 def parameter_groups(
     net: nn.Module, weight_decay: float, multipliers: Mapping[str, tuple[float, float]]
@@ -66,12 +70,12 @@ class CaffeSGD(Optimizer):
         gradients = [cast(Tensor, weight.grad) for weight in weights]
         momentum, lr = group["momentum"], group["lr"]
         if group["weight_decay"]:
-            gradients = list(torch._foreach_add(gradients, weights, alpha=group["weight_decay"]))
+            gradients = list(_add(gradients, weights, alpha=group["weight_decay"]))
         if group["nesterov"]:
-            torch._foreach_add_(weights, velocities, alpha=momentum)
-        torch._foreach_mul_(velocities, momentum)
-        torch._foreach_add_(velocities, gradients, alpha=lr)
-        torch._foreach_sub_(weights, velocities, alpha=1 + momentum if group["nesterov"] else 1)
+            _add_(weights, velocities, alpha=momentum)
+        _mul_(velocities, momentum)
+        _add_(velocities, gradients, alpha=lr)
+        _sub_(weights, velocities, alpha=1 + momentum if group["nesterov"] else 1)
 
     def _velocity(self, weight: Tensor) -> Tensor:
         state = self.state[weight]

@@ -4,7 +4,7 @@ tests/test_unofficial.py says which of it a new version of a library has changed
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,17 @@ def impatient_settings() -> dict[str, Any]:
     Why: a command says within seconds that a server does not answer. W&B marks the setting with `x_`.
     """
     return {"x_graphql_retry_max": 1}
+
+
+def over_tensors(operation: str) -> Callable[..., Any]:
+    """torch's arithmetic on a list of tensors: `add`, or `add_` in place.
+
+    Why: one call for all weights costs less than one for each, and torch's own optimizers use it. Its name begins with `_`.
+    """
+    import torch
+
+    kernel: Callable[..., Any] = getattr(torch, f"_foreach_{operation}")
+    return kernel
 
 
 def latest_log(folder: Path) -> Path | None:
