@@ -484,8 +484,8 @@ def test_words_go_by_the_metrics_own_direction_and_unit(
     assert not [verdict for verdict in judge_all(runs, ROOT / "conf", tmp_path) if verdict.source]
     section = gather(tmp_path / "one" / "results", ROOT / "conf").sections[0]
     drawn = curves_of(section)[0], outcomes_of(section)[0]
-    assert (drawn[0].title, drawn[0].y) == ("test mse, m2, by policy: mean and range over seeds", ["val_mse"])
-    assert (drawn[1].title, drawn[1].metrics) == ("final test mse by policy", ["final_test_mse"])
+    assert (drawn[0].title, drawn[0].y) == ("test mse, m2, by arm: mean and range over seeds", ["val_mse"])
+    assert (drawn[1].title, drawn[1].metrics) == ("final test mse by arm", ["final_test_mse"])
     assert len(outcomes_of(section)) == 1  # targets are percentages
     assert [arm.name for arm in section.best_first] == ["triangular2", "fixed"]
     drawing = accuracy_drawing("one", section.best_first, section.accuracy)

@@ -16,7 +16,7 @@ _FILE = "wandb/tracked.json"
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """A run as W&B sees it; `job_type` is the arm of a training, or its policy.
+    """A run as W&B sees it; `job_type` is the arm, or the policy of a run without one.
 
     log_every: the number of iterations between two points of the rate.
     """

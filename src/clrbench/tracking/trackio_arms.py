@@ -33,7 +33,7 @@ class ShownCurve:
 
 
 def arm_of(name: str, identity: Mapping[str, Any]) -> str:
-    """The name of the arm to which the run of this name and identity belongs: POLICY-ITERATIONS-mean-DIGITS."""
+    """The name of the arm to which the run of this name and identity belongs: ARM-ITERATIONS-mean-DIGITS."""
     settings = {key: value for key, value in identity.items() if key != "seed"}
     digits = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:6]
     stem = name.rpartition("-s")[0] or name

@@ -14,8 +14,8 @@ from clrbench.tracking.judgement import PICTURE
 
 # How many targets have a chart, the highest ones, and how many runs a chart shows: by default W&B shows ten.
 SHOWN_TARGETS, SHOWN_RUNS = 3, 100
-# On W&B, the policy of a run is its job type.
-POLICY = "JobType"
+# On W&B, the arm of a run is its job type.
+ARM = "JobType"
 # W&B's grid is 24 columns wide.
 WIDE = 24
 
@@ -89,7 +89,7 @@ def _grouping(section: Section) -> tuple[Any, str]:
     """What makes a group, and its name: the arm's; where arms share one, the setting that tells the most of them apart."""
     wr = reports()
     if len({arm.name for arm in section.arms}) == len(section.arms):
-        return wr.Metric(POLICY), "policy"
+        return wr.Metric(ARM), "arm"
     settings = sorted({key for arm in section.arms for key in arm.differences})
     key = max(settings, key=lambda key: len({repr(arm.differences.get(key)) for arm in section.arms}))
     return wr.Config(key), key
