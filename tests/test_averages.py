@@ -22,7 +22,6 @@ from clrbench.training.console import Console
 MakeConfig = Callable[..., Config]
 ALL = "averages=[cycle_ends,ema,ensemble]"
 SHORT = ("data.training_images=100", "data.batch_size=10", "policy.step_size=1 epoch", "trainer.threads=1")
-NAMES = ("cycle_ends", "ema", "ensemble")
 
 
 def trained(config: Config) -> tuple[Record, dict[str, torch.Tensor]]:

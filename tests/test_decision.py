@@ -8,7 +8,7 @@ import pytest
 from scipy.special import ndtr, stdtrit
 
 from clrbench.decision.conclusion import CYCLE, KEEP, Conclusion, conclusion_of
-from clrbench.decision.final import BETTER, EQUAL, OPEN, WORSE, Final
+from clrbench.decision.final import Final
 from clrbench.decision.peaks import is_at_the_edge, next_rung
 from clrbench.decision.race import Noise, flat_rungs, noise, not_clearly_worse, regret_bound
 from clrbench.decision.sequential import bounds, repeated_interval
@@ -17,6 +17,7 @@ from clrbench.decision.trials import CYCLICAL, FIXED, OTHER, Candidate, Family, 
 from clrbench.decision.tuning import expected_best
 from clrbench.decision.worlds import World, expected_runs
 from clrbench.decision.worlds import played as played_in
+from clrbench.stats import BETTER, EQUAL, OPEN, WORSE
 
 LOOKS = (5, 8, 12)
 FIXED_RATE, DROPS = Family("fixed", FIXED), Family("fixed_drops", FIXED)

@@ -11,10 +11,11 @@ from sweeps import IN_THIS_PROCESS, run
 
 from clrbench import subcommands
 from clrbench.config import League
+from clrbench.decision.strategy import FINAL, OVER, PEAKS
 from clrbench.decision.trials import CYCLICAL, FIXED, Candidate, Family, Trial
 from clrbench.errors import ClrbenchError, ConfigError
 from clrbench.league import scores
-from clrbench.league.entry import CONTENDERS, FINAL, OVER, TUNING, Tuning, chosen, wanted
+from clrbench.league.entry import CONTENDERS, Tuning, chosen, wanted
 from clrbench.league.rows import Row, read_rows, write_rows
 from clrbench.league.standing import edges, standings
 from clrbench.report.contents import gather
@@ -42,7 +43,7 @@ def played(worth_of, families=(_FIXED, _CYCLES)):
 
 def test_every_entry_has_eleven_trials_and_eight_fresh_seeds() -> None:
     worths, stages = played(lambda trial: -abs(trial.candidate.rung - 0.2))
-    assert stages == [(TUNING, 14), (CONTENDERS, 8), (FINAL, 16), (OVER, 0)]
+    assert stages == [(PEAKS, 14), (CONTENDERS, 8), (FINAL, 16), (OVER, 0)]
     for family in (_FIXED, _CYCLES):
         mine = [trial for trial in worths if trial.candidate.family == family]
         assert sum(not trial.is_final for trial in mine) == _TUNING.trials == 11
@@ -276,7 +277,7 @@ def test_the_page_shows_gains_ranks_and_peaks_escaped(tmp_path: Path) -> None:
     assert "A cyclical policy is better than the tuned fixed rate on 3" in shown
 
 
-def test_summary_and_answer_take_the_league_up(tmp_path: Path) -> None:
+def test_summary_and_answer_take_the_league_up() -> None:
     contents = replace(gather(ROOT / "results", ROOT / "conf", ["evidence"]), leagues=[EndedLeague("shipped", rows_of(0.3))])
     text = summary(contents, ROOT / "conf")
     assert "**Across tasks:** The league (2 policies on 3 small tasks" in text

@@ -9,11 +9,11 @@ from conftest import ROOT
 from made_up import CYCLES, FIXED, write_arm
 
 from clrbench.analysis.claims import Claim, ClaimFamily, Side
-from clrbench.analysis.looks import NO_DIFFERENCE, OPEN, Asked, Looks, asked_of
+from clrbench.analysis.looks import Asked, Looks, asked_of
 from clrbench.analysis.relations import FAILS, HOLDS, RELATIONS, Tested
 from clrbench.decision.sequential import LOOKS, one_sided_level, repeated_interval
 from clrbench.runs import read_runs
-from clrbench.stats import p_above
+from clrbench.stats import NO_DIFFERENCE, OPEN, p_above
 from clrbench.sweep.settling import expected_seeds, first_seed
 
 CONF = ROOT / "conf"

@@ -12,9 +12,10 @@ from clrbench.analysis.arms import Arm, arms_of
 from clrbench.analysis.curves import sensitivity
 from clrbench.analysis.decomposition import decompose, decomposition_in_words
 from clrbench.analysis.frames import differences_frame
-from clrbench.analysis.pairs import BETTER, EQUAL, OPEN, WORSE, leads, standing
+from clrbench.analysis.pairs import leads, standing
 from clrbench.analysis.wrong_bounds import deviations
 from clrbench.runs import read_runs
+from clrbench.stats import BETTER, EQUAL, OPEN, WORSE
 
 BASE = (80.0, 80.4, 79.8, 80.1, 80.3)
 

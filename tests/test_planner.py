@@ -34,7 +34,7 @@ def never(overrides: Sequence[str]) -> DictConfig:
 
 
 def test_cells_that_differ_in_the_seed_alone_are_composed_once_and_are_those_composed_one_by_one(
-    make_planner: Callable[..., Planner], tmp_path: Path
+    make_planner: Callable[..., Planner],
 ) -> None:
     overrides = [(f"policy={policy}", f"seed={seed}") for policy in ("fixed", "exp") for seed in (1, 2, 3)]
     calls: list[Sequence[str]] = []

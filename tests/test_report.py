@@ -37,7 +37,7 @@ def data(page: str) -> Any:
     return json.loads(page.partition('id="data">')[2].partition("</script>")[0])
 
 
-def test_the_same_records_make_the_same_report(report: Path, tmp_path: Path) -> None:
+def test_the_same_records_make_the_same_report(report: Path) -> None:
     again = outputs.own(report.parents[1] / "results", report.parent, CONF)
     assert {path: path.read_text(encoding="utf-8") for path in again} == again
 

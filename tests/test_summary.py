@@ -222,7 +222,7 @@ def test_the_table_shows_failures_only_where_there_are_any(tmp_path: Path) -> No
     assert "failed" in headings[1]
 
 
-def test_at_80_columns_names_and_settings_stay_whole_and_what_has_no_room_is_told(tmp_path: Path) -> None:
+def test_at_80_columns_names_and_settings_stay_whole_and_what_has_no_room_is_told() -> None:
     long = {"arm": "compare/fixed_middle", "data": "cifar10", "model": "cifar10_full", "iterations": 70000, "runs": 5}
     numbers = {
         "measure": "test accuracy, %",

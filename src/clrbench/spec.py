@@ -109,8 +109,8 @@ class Spec(ABC):
         overrides: what was typed to compose it; they make the run anew.
         """
         shown = asdict(self.config)
-        # The range test has records of its own; a decision is made of runs.
-        for aside in ("paths", "tracking", "range_test", "decide", *self._unread):
+        # The range test has records of its own; a decision and a league are made of runs.
+        for aside in ("paths", "tracking", "range_test", "decide", "league", *self._unread):
             del shown[aside]
         typed = {"overrides": without_places(overrides)} if overrides else {}
         about = {**self._about, "run_id": self.run_id, "identity": self.identity}

@@ -9,6 +9,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 CONFIDENCE = 0.95
+# The level of every test.
+ALPHA = 0.05
+# How one side stands beside another. Each place that judges has a rule of its own, which says when.
+BETTER, EQUAL, WORSE, OPEN = "better", "equal", "worse", "open"
+NO_DIFFERENCE = "no difference that matters"
 # Up to as many, all changes of sign are tried; of more seeds, as many at random.
 _RESAMPLES = 2**13
 
@@ -29,6 +34,13 @@ def half_width(values: Sequence[float]) -> float | None:
     """Half of that interval."""
     bounds = interval(values)
     return None if bounds is None else (bounds[1] - bounds[0]) / 2
+
+
+def sign_shown(bounds: tuple[float, float] | None) -> int:
+    """1 or -1 where an interval lies above or below 0; 0 where it includes 0, or where there is none."""
+    if bounds is None:
+        return 0
+    return (bounds[0] > 0) - (bounds[1] < 0)
 
 
 def p_above(differences: Sequence[float], threshold: float = 0.0) -> float:

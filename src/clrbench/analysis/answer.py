@@ -17,7 +17,7 @@ from clrbench.analysis.relations import FAILS, HOLDS
 from clrbench.analysis.today import today
 from clrbench.analysis.verdicts import Verdict
 from clrbench.runs import SOURCES, Run
-from clrbench.stats import interval
+from clrbench.stats import interval, sign_shown
 from clrbench.store import DIVERGED
 
 # The experiment that says why.
@@ -193,18 +193,18 @@ def _between_equals(found: Compared, controls: Sequence[Arm], rival: Arm) -> str
     what, planned = f"If you train for {found.budget:,} iterations", "a fixed rate planned for that"
     other = f"{planned}, with the same drops" if rival.name == SAME_DROPS else f"{planned} ({rival.name})"
     differences = paired(_of_controls(found, controls), rival.accuracies)
-    bounds = interval(differences)
-    if bounds is None or bounds[0] <= 0 <= bounds[1]:
+    sign = sign_shown(interval(differences))
+    if sign == 0:
         return f"{what}, these runs do not tell {found.treatment.name} from {other}."
-    if bounds[0] > 0:
+    if sign > 0:
         return f"{what}, choose {found.treatment.name}: it ends {_higher(differences)} than {other}."
     return f"{what}, choose {other}: it ends {_higher([-value for value in differences])} than {found.treatment.name}."
 
 
 def _between(found: Compared) -> str:
     """The choice between the two arms at the treatment's budget."""
-    what, bounds = f"If you train for {found.budget:,} iterations", interval(found.leads)
-    if bounds is None or bounds[0] <= 0 <= bounds[1]:
+    what, sign = f"If you train for {found.budget:,} iterations", sign_shown(interval(found.leads))
+    if sign == 0:
         return f"{what}, these runs do not tell {found.treatment.name} from {found.rival}."
     if found.control.iterations != found.budget:
         return (
@@ -212,7 +212,7 @@ def _between(found: Compared) -> str:
             f"That alone is no proof: this fixed rate was planned for {found.control.iterations:,} iterations, "
             f"and none planned for {found.budget:,} has run."
         )
-    if bounds[0] > 0:
+    if sign > 0:
         return f"{what}, choose {found.treatment.name}: it is {_higher(found.leads)} than {found.rival}."
     return f"{what}, choose {found.rival}: it is {_higher([-value for value in found.leads])} than {found.treatment.name}."
 
@@ -244,14 +244,13 @@ def _best_of(controls: Sequence[Arm], found: Compared) -> str:
 
 def _longer(found: Compared) -> str:
     """The choice at the control's budget."""
-    bounds = interval(found.ends)
-    what = f"If you can train for {found.control.iterations:,}"
-    if bounds is not None and bounds[1] < 0:
+    what, sign = f"If you can train for {found.control.iterations:,}", sign_shown(interval(found.ends))
+    if sign < 0:
         return (
             f"{what}, choose {found.rival}: it ends higher than {found.treatment.name} after {found.budget:,}. "
             f"{found.treatment.name} itself has not run that long."
         )
-    if bounds is not None and bounds[0] > 0:
+    if sign > 0:
         return f"{what}, {found.treatment.name} has ended higher after {found.budget:,} already."
     return f"{what}, these runs do not show that the longer training pays."
 

@@ -10,7 +10,7 @@ from statistics import fmean
 from clrbench.analysis.arms import Arm
 from clrbench.analysis.cases import SEEDS
 from clrbench.analysis.pairs import comparisons, paired, points
-from clrbench.stats import interval
+from clrbench.stats import interval, sign_shown
 
 _DROPS = ("its drops", "fixed_base", "fixed_drops")
 # From one arm to the next one thing changes; budgets are equal. The first chain tells cycles from the height of the rate: the
@@ -97,10 +97,10 @@ def _common_seeds(accuracies: Mapping[str, Mapping[int, float]], steps: Sequence
 def _cycles_in_words(gains: Sequence[float], without_cycles: str) -> str:
     """Whether the cycles add to the gain or take from it, by the 95% interval of what they add to that arm."""
     rival, cause = _AGAINST[without_cycles]
-    bounds = interval(gains)
-    if bounds is None or bounds[0] <= 0 <= bounds[1]:
+    sign = sign_shown(interval(gains))
+    if sign == 0:
         return f"That {cause} add to this gain is not shown: {rival}, ends as high as far as these runs tell."
-    does, ends = ("add to", "lower") if bounds[0] > 0 else ("take from", "higher")
+    does, ends = ("add to", "lower") if sign > 0 else ("take from", "higher")
     said = f"{cause.capitalize()} {does} this gain: {rival}, ends {ends}."
     if without_cycles == "mean_drops":
         return said

@@ -8,10 +8,9 @@ from pathlib import Path
 from clrbench import stats
 from clrbench.analysis.cases import Case
 from clrbench.analysis.claims import Claim, ClaimFamily, read_families
-from clrbench.analysis.relations import ALPHA, FAILS, HOLDS, Tested, relation_of
+from clrbench.analysis.relations import FAILS, HOLDS, Tested, relation_of
 from clrbench.decision.sequential import LOOKS, one_sided_level, repeated_interval
-
-OPEN, NO_DIFFERENCE = "open", "no difference that matters"
+from clrbench.stats import ALPHA, NO_DIFFERENCE, OPEN
 
 
 @dataclass(frozen=True)

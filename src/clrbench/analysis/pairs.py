@@ -7,13 +7,12 @@ from statistics import fmean
 
 from clrbench import stats
 from clrbench.analysis.arms import Arm
-from clrbench.analysis.relations import ALPHA
 from clrbench.measure import PERCENT, Measure
+from clrbench.stats import ALPHA, BETTER, EQUAL, OPEN, WORSE
 from clrbench.store import DIVERGED
 
 # A comparison with fewer fixed rates is one with a rate that nobody tuned.
 RATES = 3
-BETTER, EQUAL, WORSE, OPEN = "better", "equal", "worse", "open"
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class Lead:
     def _doubt(self) -> str:
         """What an interval that includes 0 means."""
         bounds = stats.interval(self.differences)
-        return "; not shown: the interval includes 0" if bounds and bounds[0] <= 0 <= bounds[1] else ""
+        return "; not shown: the interval includes 0" if bounds and not stats.sign_shown(bounds) else ""
 
 
 def leads(arms: Sequence[Arm]) -> list[str]:

@@ -17,9 +17,9 @@ from clrbench.errors import ConfigError
 from clrbench.range_test.judge import CLEAR
 from clrbench.range_test.records import judged
 from clrbench.runs import Run
+from clrbench.stats import ALPHA
 
 HOLDS, FAILS, INCONCLUSIVE, NOT_RUN = "holds", "fails", "inconclusive", "not run"
-ALPHA = 0.05
 BENCH = Path("bench/step.json")
 # How the paper reads its bounds off the curve, as far as it says so.
 PAPERS_RULE = "rise_and_slow"
@@ -86,9 +86,9 @@ class Tested(Relation):
     def p_fails(self, values: Sequence[float], claim: Claim, test: Test) -> float:
         """The p-value that speaks for its opposite."""
 
-    @abstractmethod
     def limits(self, claim: Claim) -> tuple[float, ...]:
-        """The values at which the claim stops to hold."""
+        """The values at which the claim stops to hold; none where no interval decides."""
+        return ()
 
     @abstractmethod
     def why_crossed(self, claim: Claim) -> str:
@@ -196,9 +196,6 @@ class Reaches(Tested):
     def p_fails(self, values: Sequence[float], claim: Claim, test: Test) -> float:
         return stats.exact_p_above([-math.inf if value <= claim.share else math.inf for value in values])
 
-    def limits(self, claim: Claim) -> tuple[float, ...]:
-        return (claim.share,)
-
     def measured(self, case: Case, interval: Interval = stats.interval) -> str:
         within = sum(value <= case.claim.share for value in case.values.values())
         return f"{within} of {len(case.values)} seed{'' if len(case.values) == 1 else 's'} in time"
@@ -208,7 +205,7 @@ class Reaches(Tested):
 
     def why_open(self, claim: Claim, case: Case, family: int) -> str:
         if stats.least_p(len(case.values)) * family <= ALPHA:
-            return "the seeds do not agree"
+            return self.why_crossed(claim)
         return (
             f"{len(case.values)} seeds are too few for yes or no: "
             f"{stats.seeds_needed(family, ALPHA)} that agree settle it, as {family} claims are judged together"

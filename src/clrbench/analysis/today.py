@@ -8,7 +8,7 @@ from clrbench.analysis.pairs import best_of, comparisons, paired
 from clrbench.analysis.relations import FAILS, HOLDS, INCONCLUSIVE
 from clrbench.analysis.verdicts import Verdict
 from clrbench.measure import PERCENT
-from clrbench.stats import interval
+from clrbench.stats import interval, sign_shown
 
 RIVALS, SCREENING = "rivals", "rivals_screening"
 # Seeds of a screening below which chance may choose the peaks.
@@ -38,8 +38,7 @@ def _highest(rivals: Sequence[Arm]) -> list[str]:
     next_best, *rest = sorted(others, key=lambda other: fmean(other[1]))
     told = [next_best, *(other for other in rest if other[0].is_cyclical or other[0].is_fixed)]
     beside = [f"{PERCENT.differences(lead)} beside {arm.name}" for arm, lead in told]
-    bounds = [interval(lead) for _, lead in told]
-    is_open = all(ends is None or ends[0] <= 0 <= ends[1] for ends in bounds)
+    is_open = not any(sign_shown(interval(lead)) for _, lead in told)
     doubt = "; none of these leads is shown, as no interval leaves out 0" if is_open else ""
     return [
         f"Of {len(rivals)} policies, each at the best peak that held-out images chose, {best.name} ends highest "

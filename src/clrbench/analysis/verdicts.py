@@ -1,11 +1,4 @@
-"""Whether the claims hold: the rule by which runs become verdicts. It was fixed before the runs.
-
-A claim is judged from the differences between the runs of its two sides that have the same seed, hence the same initial
-weights and batches. It `holds` if two tests say so at the level 0.05: the t test (for `equal`, two one-sided ones: TOST),
-adjusted by Holm for all claims of its family; and the exact test by changes of sign, unadjusted, which trusts no
-distribution but needs five seeds at least. It `fails` if both say the opposite: that the treatment is not better by as much
-as counts, or differs by more than the margin. Else it is `inconclusive`. Without runs on both sides it is `not run`.
-"""
+"""Whether the claims hold: runs become verdicts by RULE, which was fixed before the runs."""
 
 import re
 from collections import defaultdict
@@ -18,8 +11,20 @@ from typing import Any
 from clrbench import stats
 from clrbench.analysis.cases import Case
 from clrbench.analysis.claims import Claim, ClaimFamily, read_families
-from clrbench.analysis.relations import ALPHA, FAILS, HOLDS, INCONCLUSIVE, NOT_RUN, Finds, Relation, Tested, relation_of
+from clrbench.analysis.relations import FAILS, HOLDS, INCONCLUSIVE, NOT_RUN, Finds, Relation, Tested, relation_of
 from clrbench.runs import Run
+from clrbench.stats import ALPHA
+
+# The page prints it.
+RULE = """\
+Whether the claims hold: the rule by which runs become verdicts. It was fixed before the runs.
+
+A claim is judged from the differences between the runs of its two sides that have the same seed, hence the same initial
+weights and batches. It `holds` if two tests say so at the level 0.05: the t test (for `equal`, two one-sided ones: TOST),
+adjusted by Holm for all claims of its family; and the exact test by changes of sign, unadjusted, which trusts no
+distribution but needs five seeds at least. It `fails` if both say the opposite: that the treatment is not better by as much
+as counts, or differs by more than the margin. Else it is `inconclusive`. Without runs on both sides it is `not run`.
+"""
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Verdict:
 
     measured: what they show, in words. mean and interval are of the case's values; p is that of the t test for the claim,
     adjusted for the family, exact that of the exact test, least the smallest that so many seeds allow. All are None where
-    there is nothing to judge.
+    there is nothing to judge. family: how many claims were adjusted together.
     """
 
     case: Case
@@ -40,6 +45,7 @@ class Verdict:
     p: float | None = None
     exact: float | None = None
     least: float | None = None
+    family: int = 0
 
     @property
     def claim(self) -> Claim:
@@ -90,11 +96,12 @@ def judge_family(family: ClaimFamily, runs: Sequence[Run], results: Path) -> lis
     for case in cases:
         if case.values:
             groups[case.source, case.experiment, tuple(case.differs), case.schema].append(case)
-    adjusted: dict[int, tuple[float, float]] = {}
+    adjusted: dict[int, tuple[float, float, int]] = {}
     for group in groups.values():
         both = [_p_values(case, stats.p_above) for case in group]
         p_holds, p_fails = (stats.holm(values) for values in zip(*both, strict=True))
-        adjusted |= {id(case): values for case, *values in zip(group, p_holds, p_fails, strict=True)}  # type: ignore[misc]
+        for case, holds, fails in zip(group, p_holds, p_fails, strict=True):
+            adjusted[id(case)] = holds, fails, len(group)
     return [_judged(case, adjusted.get(id(case))) for case in cases]
 
 
@@ -105,7 +112,7 @@ def _p_values(case: Case, test: Any) -> tuple[float, float]:
     return relation.p_holds(values, case.claim, test), relation.p_fails(values, case.claim, test)
 
 
-def _judged(case: Case, adjusted: tuple[float, float] | None) -> Verdict:
+def _judged(case: Case, adjusted: tuple[float, float, int] | None) -> Verdict:
     relation = relation_of(case.claim, case.family)
     if isinstance(relation, Finds) and case.ramps:
         verdict, reason = relation.verdict(case.claim, case)
@@ -114,14 +121,15 @@ def _judged(case: Case, adjusted: tuple[float, float] | None) -> Verdict:
         return _not_run(case)
     assert isinstance(relation, Tested)
     exact, values = _p_values(case, stats.exact_p_above), list(case.values.values())
-    holds, fails = (max(both) <= ALPHA for both in zip(adjusted, exact, strict=True))
+    *p_adjusted, family = adjusted
+    holds, fails = (max(both) <= ALPHA for both in zip(p_adjusted, exact, strict=True))
     verdict = HOLDS if holds else FAILS if fails else INCONCLUSIVE
-    p_values = (adjusted[1], exact[1]) if verdict == FAILS else (adjusted[0], exact[0])
+    p_values = (p_adjusted[1], exact[1]) if verdict == FAILS else (p_adjusted[0], exact[0])
     reason, least = relation.reason(case.claim, case), stats.least_p(len(values))
     if verdict == INCONCLUSIVE and least > ALPHA:
         reason += "; too few to tell"
     interval = stats.interval(values)
-    return Verdict(case, verdict, reason, relation.measured(case), fmean(values), interval, *p_values, least)
+    return Verdict(case, verdict, reason, relation.measured(case), fmean(values), interval, *p_values, least, family)
 
 
 def _not_run(case: Case) -> Verdict:

@@ -6,12 +6,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from clrbench.decision.final import BETTER, EQUAL, Final
+from clrbench.decision.final import Final
 from clrbench.decision.peaks import is_at_the_edge
 from clrbench.decision.race import flat_rungs, regret_bound
 from clrbench.decision.strategy import DecisionState
 from clrbench.decision.trials import CYCLICAL, FIXED, Candidate, Family, Rules, Table
 from clrbench.decision.tuning import expected_best
+from clrbench.stats import BETTER, EQUAL
 
 CYCLE, KEEP, TAKE = "use CLR", "keep the fixed rate", "take"
 TRIALS = (1, 2, 5, 10, 20)

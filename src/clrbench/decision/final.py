@@ -8,8 +8,8 @@ from statistics import fmean
 
 from clrbench.decision.sequential import repeated_interval
 from clrbench.decision.trials import Candidate, Rules, Table
+from clrbench.stats import BETTER, EQUAL, OPEN, WORSE
 
-BETTER, WORSE, EQUAL, OPEN = "better", "worse", "equal", "open"
 _MIRRORED = {BETTER: WORSE, WORSE: BETTER}
 _REJECTED = (BETTER, WORSE)
 Pair = tuple[Candidate, Candidate]

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from clrbench.decision.strategy import FINAL, OVER, PEAKS
 from clrbench.decision.trials import Candidate, Family, Trial, Worths, table
 
-TUNING, CONTENDERS, FINAL, OVER = "peaks", "contenders", "final", "over"
+CONTENDERS = "contenders"
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Tuning:
 
 def wanted(worths: Worths, families: Sequence[Family], tuning: Tuning) -> tuple[str, list[Trial]]:
     """The stage of a task, and the trials that it lacks; none when it is over."""
-    for stage, trials_of in ((TUNING, _grid), (CONTENDERS, _more_seeds), (FINAL, _finals)):
+    for stage, trials_of in ((PEAKS, _grid), (CONTENDERS, _more_seeds), (FINAL, _finals)):
         if lacking := [trial for trial in trials_of(worths, families, tuning) if trial not in worths]:
             return stage, lacking
     return OVER, []

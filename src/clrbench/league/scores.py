@@ -10,11 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from clrbench.stats import holm, interval, p_above, p_below
+from clrbench.stats import ALPHA, BETTER, EQUAL, OPEN, WORSE, holm, interval, p_above, p_below
 
 Array = NDArray[np.float64]
-BETTER, WORSE, EQUAL, OPEN = "better", "worse", "equal", "open"
-LEVEL = 0.05
 DRAWS = 2_000
 
 
@@ -70,7 +68,7 @@ def _gain(differences: Sequence[float], p_value: float) -> TaskGain:
     mean, (low, high) = float(np.mean(differences)), bounds
     if low >= -1 and high <= 1:
         return TaskGain(mean, low, high, EQUAL)
-    verdict = OPEN if p_value >= LEVEL else BETTER if mean > 0 else WORSE
+    verdict = OPEN if p_value >= ALPHA else BETTER if mean > 0 else WORSE
     return TaskGain(mean, low, high, verdict)
 
 

@@ -1,1 +1,1 @@
-"""Draws what the analysis computed; computes nothing."""
+"""Draws and words what the analysis computed."""

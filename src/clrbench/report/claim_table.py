@@ -4,15 +4,15 @@ The other verdicts on the same claim, at another length, in another arithmetic o
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from clrbench.analysis.cases import SHUFFLED, Case
-from clrbench.analysis.relations import ALPHA, FAILS, HOLDS, NOT_RUN
+from clrbench.analysis.cases import SHUFFLED
+from clrbench.analysis.relations import FAILS, HOLDS, NOT_RUN
 from clrbench.analysis.verdicts import Verdict
 from clrbench.report.verdict_rows import VerdictRow, verdict_row
 from clrbench.runs import OWN
-from clrbench.stats import seeds_needed
+from clrbench.stats import ALPHA, seeds_needed
 
 # How the sources of claims begin that are not the paper's: the suite's own, and those of other papers.
 OTHERS = ("this suite", "arXiv:")
@@ -69,7 +69,7 @@ def claim_table(verdicts: Sequence[Verdict]) -> ClaimTable:
             continue  # what is not run stands among the variants of what is
         best, *others = sorted(members, key=_foundation, reverse=True)
         others += [verdict for verdict in groups.get((claim, ""), []) if source]
-        why = _why(best, _family_size(best, verdicts))
+        why = _why(best)
         rows.append(ClaimRow(best, verdict_row(best), why, [verdict_row(verdict) for verdict in others]))
     judged = [row for row in rows if row.verdict.verdict != NOT_RUN]
     founded = [row for row in judged if not row.verdict.has_too_few_seeds]
@@ -95,20 +95,11 @@ def _foundation(verdict: Verdict) -> tuple[bool, bool, int, int, bool, int]:
     )
 
 
-def _family_size(verdict: Verdict, verdicts: Iterable[Verdict]) -> int:
-    """How many claims share the risk of a wrong verdict with this one."""
-
-    def kind(case: Case) -> tuple[object, ...]:
-        return case.family.name, case.source, case.experiment, tuple(case.differs), case.schema
-
-    return sum(bool(other.case.values) and kind(other.case) == kind(verdict.case) for other in verdicts)
-
-
-def _why(verdict: Verdict, family: int) -> str:
+def _why(verdict: Verdict) -> str:
     """Why a verdict is what it is, in one sentence."""
     if verdict.verdict == NOT_RUN or not (verdict.case.values or verdict.case.ramps):
         return verdict.reason
     if verdict.has_too_few_seeds:
         seeds = len(verdict.case.values)
         return f"{seeds} seed{'' if seeds == 1 else 's'} cannot settle anything: it takes at least {seeds_needed(1, ALPHA)}"
-    return verdict.relation.why(verdict.claim, verdict.verdict, verdict.case, family)
+    return verdict.relation.why(verdict.claim, verdict.verdict, verdict.case, verdict.family)

@@ -7,13 +7,13 @@ from typing import Any
 
 from clrbench.checkout import decide_command
 from clrbench.decision.conclusion import TRIALS, Conclusion, Gain
-from clrbench.decision.final import EQUAL, OPEN
 from clrbench.decision.strategy import OVER, DecisionState
 from clrbench.decision.trials import Candidate, Family
 from clrbench.identity import TARGET
 from clrbench.measure import Measure
+from clrbench.stats import EQUAL, NO_DIFFERENCE, OPEN
 
-_STANDS = {EQUAL: "no difference that matters", OPEN: "open"}
+_STANDS = {EQUAL: NO_DIFFERENCE, OPEN: "open"}
 # What CyclicLR needs none of: whose name, or place, a setting is.
 _ASIDE = ("name", TARGET)
 # A further look is at so many times the seeds of the last one.
@@ -143,7 +143,7 @@ def _reasons(decided: Decided) -> Iterable[str]:
     yield f"worth    {decided.metric.replace('_', ' ')} {decided.value(conclusion.worth)}, the mean of {seeds} fresh seeds"
     if conclusion.equals:
         names = " and ".join(decided.named(one) for one in conclusion.equals)
-        yield f"because  no difference that matters parts it from {names}, and it is the simplest"
+        yield f"because  {NO_DIFFERENCE} parts it from {names}, and it is the simplest"
     for gain in conclusion.gains:
         yield f"{'gain':<9}{_gain(decided, gain)}"
     for one in final.diverged:

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 
 from clrbench.league.entry import Tuning
 from clrbench.league.rows import Row
-from clrbench.league.scores import BETTER, WORSE, Score, friedman_p
+from clrbench.league.scores import Score, friedman_p
 from clrbench.league.standing import REFERENCE, Standing, edges, standings
+from clrbench.stats import BETTER, WORSE
 
 
 def plan_lines(

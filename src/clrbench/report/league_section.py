@@ -9,12 +9,13 @@ from typing import Any
 import polars as pl
 
 from clrbench.league.rows import Row
-from clrbench.league.scores import BETTER, WORSE, TaskGain
+from clrbench.league.scores import TaskGain
 from clrbench.league.standing import REFERENCE, WITHIN, Standing, edges, standings
 from clrbench.measure import Measure
 from clrbench.report import svg
 from clrbench.report.league import budget, count, score_text, sentences
 from clrbench.report.palette import COLOURS, OTHER
+from clrbench.stats import BETTER, WORSE
 
 # From how many margins on a cell of the heat map has the next darker colour.
 _SHADES = (1.0, 2.0, 4.0)

@@ -12,11 +12,11 @@ from typing import Any
 import jinja2
 import yaml
 
-from clrbench.analysis import verdicts
 from clrbench.analysis.answer import NO_ANSWER
 from clrbench.analysis.arms import Arm, arms_of
 from clrbench.analysis.commands import command_of, command_of_seeds
 from clrbench.analysis.compared import Compared
+from clrbench.analysis.verdicts import RULE
 from clrbench.checkout import here, here_in
 from clrbench.measure import PERCENT
 from clrbench.report import figures
@@ -62,7 +62,7 @@ def render(contents: Contents, folder: Path, conf: Path) -> str:
         ],
         leagues=[league_section(league, f"league-{at}") for at, league in enumerate(contents.leagues, 1)],
         data=_data([*first, *(drawing for drawn in drawings for drawing in drawn)]),
-        rule=" ".join((verdicts.__doc__ or "").replace("`", "").split()),
+        rule=" ".join(RULE.replace("`", "").split()),
         css=_file("uplot/uPlot.min.css") + _file("page.css") + style(lambda name, colour: f".{name}{{--policy:{colour}}}"),
         library=_file("uplot/uPlot.iife.min.js"),
         licence=" ".join(_file("uplot/LICENSE").split()),

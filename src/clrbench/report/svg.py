@@ -7,7 +7,7 @@ from html import escape
 from clrbench.report.palette import style
 
 # What tells lines apart where colours don't: strokes and gaps in pixels; page.js and page.css have the same four.
-DASHES = ("", "7 4", "2 3", "9 3 2 3")
+DASHES = ("", "8 4", "2 3", "8 3 2 3")
 _INK = (
     "text{font:13px system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif;fill:#1f2328}"
     ".soft{fill:#59636e}.grid{stroke:#8b949e;stroke-opacity:.3}.halo{paint-order:stroke;stroke:#fff;stroke-width:4px}"

@@ -26,7 +26,6 @@ class VerdictRow:
     reason: str
     measured: str
     paper: str
-    seeds: str
     experiment: str
     origin: str
     source: str
@@ -55,7 +54,6 @@ def verdict_row(verdict: Verdict) -> VerdictRow:
         reason=verdict.reason,
         measured=verdict.measured,
         paper=relation.papers(claim),
-        seeds=str(seeds) if seeds else "",
         experiment="; ".join([case.experiment, *case.differs]),
         origin=origin(case.source),
         source=claim.source,

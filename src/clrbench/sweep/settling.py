@@ -25,7 +25,7 @@ _WORLDS = 30
 class Settling:
     """Which runs the open claims of an experiment need next, and how the claims stand.
 
-    arms: the overrides of each, without a seed. seeds: of the last look. Raises ConfigError where seeds settle no claim.
+    arms: the overrides of each, without a seed. first_seed: of all looks. Raises ConfigError where seeds settle no claim.
     """
 
     def __init__(self, planner: Planner, arms: Sequence[Sequence[str]], experiment: str, first_seed: int, conf: Path) -> None:
