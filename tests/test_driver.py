@@ -1,5 +1,6 @@
 """The rates of optimizers in loops of one's own: groups, wrappers, other masters, states."""
 
+import contextlib
 import gc
 import math
 import pickle
@@ -162,6 +163,52 @@ def test_a_policy_for_each_of_two_optimizers():
     driven(one)
     driven(other, CyclicLR("fixed", base_lr=0.3))
     assert (used_by(one, 3), used_by(other, 3)) == ([[rate] for rate in RATES(np.arange(3))], [[0.3]] * 3)
+
+
+# --------------------------------------------------------------------------------------------- steps within a step
+
+
+class ByParent(torch.optim.SGD):
+    """Has its parent make `calls` steps. torch hooks the steps of both classes, once there has been an SGD."""
+
+    calls = 1
+
+    def step(self, closure=None):
+        for _ in range(self.calls):
+            super().step(closure)
+        self.rate_after = self.param_groups[0]["lr"]
+
+
+@pytest.mark.parametrize("calls", [1, 2])
+def test_a_step_that_calls_its_parents_is_one_iteration_at_one_rate(calls):
+    sgd()
+    optimizer, rates = ByParent([parameter()], lr=7.0), []
+    optimizer.calls = calls
+    callback = driven(optimizer)
+    for _ in range(6):
+        optimizer.step()
+        rates.append(optimizer.rate_after)
+    assert rates == RATES(np.arange(6)).tolist()
+    assert callback.state_dict()["iterations"] == [6]
+
+
+@pytest.mark.parametrize("is_caught_within", [True, False])
+def test_a_step_that_raises_leaves_the_count_of_later_ones_right(is_caught_within):
+    def fail():
+        raise RuntimeError("out of luck")
+
+    class Careful(ByParent):
+        def step(self, closure=None):
+            with contextlib.suppress(RuntimeError if is_caught_within else ()):
+                super().step(closure)
+
+    ByParent([parameter()], lr=7.0)
+    optimizer = Careful([parameter()], lr=7.0)
+    callback = driven(optimizer)
+    for closure in (None, fail, None, fail, None):
+        with contextlib.suppress(RuntimeError):
+            optimizer.step(closure)
+    assert callback.state_dict()["iterations"] == [5 if is_caught_within else 3]
 
 
 # ---------------------------------------------------------------------------------------------- states, letting go

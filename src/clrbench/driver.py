@@ -1,9 +1,11 @@
 """What sets the rates of one optimizer: it counts the steps, and gives each parameter group its rate before each of them."""
 
 import math
+import sys
 import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ Groups = list[dict[str, Any]]
 _not_compiled: Callable[[Callable[..., None]], Callable[..., None]] = torch.compiler.disable
 
 _AHEAD = 1024
+_HOOKED = Optimizer.profile_hook_step(Optimizer.step).__code__  # what torch runs in the place of any step: it calls the hooks
 _driven: "weakref.WeakKeyDictionary[Optimizer, Driver]" = weakref.WeakKeyDictionary()
 
 
@@ -54,6 +57,7 @@ class Driver:
         self.shares = self._own_shares(groups)
         self.go_on(iteration, shares)
         self._first_iteration = iteration
+        self._running = 0
         # The hooks hold the groups: held from here, weights would outlive their optimizer.
         self._handles = _hook(stepping, partial(self._before_step, list(groups)), self._after_step)
         _driven[stepping] = self
@@ -95,11 +99,17 @@ class Driver:
         self._given = self._stepping = _gone
 
     def _before_step(self, seen: Groups, optimizer: Optimizer, *_: Any) -> None:
+        self._running = _running(optimizer) if self._running else 1
+        if self._running > 1:
+            return
         groups: Groups = optimizer.param_groups
         if self._has_tensors or [group["lr"] for group in groups] != self._written:
             self._hold_to_rates(seen, groups, optimizer.defaults.get("lr"))
 
     def _after_step(self, optimizer: Optimizer, *_: Any) -> None:
+        self._running = (_running(optimizer) if self._running > 1 else 1) - 1
+        if self._running:
+            return
         self.iteration += 1
         if self.iteration - self._first >= self._known:
             self._look_ahead()
@@ -240,6 +250,19 @@ def _hook(optimizer: Optimizer, before: Callable[..., None], after: Callable[...
             f"the steps of {type(optimizer).__name__} cannot be seen, as its __init__ does not call that of "
             "torch.optim.Optimizer: call it there, or attach the optimizer within it"
         ) from None
+
+
+def _running(optimizer: Optimizer) -> int:
+    """How many hooked steps of `optimizer` run now: two where its step calls that of its parent class, as torch hooks both.
+
+    The stack tells, as no hook is called after a step that raises.
+    """
+    running = 0
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        running += frame.f_code is _HOOKED and frame.f_locals["self"] is optimizer
+        frame = frame.f_back
+    return max(1, running)
 
 
 def _part_shared_rates(groups: Groups) -> None:
