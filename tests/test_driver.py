@@ -340,6 +340,25 @@ def test_an_optimizer_without_hooks_is_driven_by_the_one_within():
     assert rates == RATES(np.arange(6)).tolist()
 
 
+def test_an_optimizer_of_two_others_is_driven_itself_so_that_both_get_the_rates():
+    class Pair(torch.optim.Optimizer):
+        def __init__(self, one, other):
+            super().__init__([*one.param_groups, *other.param_groups], {})
+            self.one, self.other = one, other
+
+        def step(self, closure=None):
+            rates.append([inner.param_groups[0]["lr"] for inner in (self.one, self.other)])
+            self.one.step()
+            self.other.step()
+
+    rates, optimizer = [], Pair(sgd(), sgd())
+    callback = driven(optimizer)
+    for _ in range(6):
+        optimizer.step()
+    assert rates == [[rate, rate] for rate in RATES(np.arange(6))]
+    assert callback.state_dict()["iterations"] == [6]
+
+
 def test_an_optimizer_without_hooks_or_another_within_is_refused():
     class Bare(torch.optim.Optimizer):
         def __init__(self):
@@ -347,8 +366,16 @@ def test_an_optimizer_without_hooks_or_another_within_is_refused():
 
     with pytest.raises(ValueError, match=r"the steps of Bare cannot be seen, as its __init__ does not call"):
         driven(Bare())
-    with pytest.raises(ValueError, match="Linear is no optimizer"):
-        driven(nn.Linear(1, 1))
+
+
+def test_what_has_no_rate_is_refused_with_the_way_out():
+    class Around(torch.optim.Optimizer):
+        def __init__(self):
+            super().__init__([parameter()], {})
+
+    for optimizer in (Around(), nn.Linear(1, 1)):
+        with pytest.raises(ValueError, match=r"has no parameter groups that have a rate \(lr\); if it wraps"):
+            driven(optimizer)
 
 
 def test_a_step_that_a_scaler_skips_is_no_iteration():

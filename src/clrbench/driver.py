@@ -228,14 +228,18 @@ def _gone() -> None:
 
 def _stepping(optimizer: Optimizer) -> Optimizer:
     """The optimizer that makes the steps: within one that wraps another with the same groups, as SAM and Lookahead do, that."""
-    if not hasattr(optimizer, "param_groups"):
-        raise ValueError(f"{type(optimizer).__name__} is no optimizer: it has no parameter groups whose rate could be set")
+    groups = getattr(optimizer, "param_groups", [])
+    if not groups or not all("lr" in group for group in groups):
+        raise ValueError(
+            f"{type(optimizer).__name__} cannot be driven: it has no parameter groups that have a rate (lr); if it wraps "
+            "an optimizer, attach that one"
+        )
     nested = [optimizer]
     for outer in nested:
         nested += [
             inner
             for inner in vars(outer).values()
-            if isinstance(inner, Optimizer) and inner not in nested and inner.param_groups[0] is outer.param_groups[0]
+            if isinstance(inner, Optimizer) and inner not in nested and [*map(id, inner.param_groups)] == [*map(id, groups)]
         ]
     return nested[-1]
 
