@@ -1,3 +1,5 @@
+import contextlib
+
 import numpy as np
 import pytest
 import pytorch_lightning as pl
@@ -327,6 +329,48 @@ def test_a_trainer_that_fits_on_after_a_resumed_training_goes_on_in_the_cycle(tm
     trainer.fit_loop.epoch_loop.max_steps = 9
     trainer.fit(module, batches())
     assert rates_of(module) == RATES(np.arange(5, 9)).tolist()
+
+
+class Evaluated(Plain):
+    """A module that can be validated, tested and predicted with."""
+
+    def test_step(self, batch, batch_idx):
+        return self.net(batch[0]).square().mean()
+
+    validation_step = predict_step = test_step
+
+
+EVALUATIONS = pytest.mark.parametrize("evaluation", ["validate", "test", "predict"])
+
+
+@EVALUATIONS
+def test_a_checkpoint_that_is_evaluated_does_not_move_the_start_of_a_new_trainer(tmp_path, evaluation):
+    callback, module = triangular2(), Plain()
+    path = checkpoint_of(Plain(), triangular2(), tmp_path / "last.ckpt")
+    getattr(trainer_with(callback), evaluation)(Evaluated(), batches(), ckpt_path=path)
+    fit(module, callback, max_steps=5)
+    assert rates_of(module) == RATES(np.arange(5)).tolist()
+
+
+@EVALUATIONS
+def test_a_checkpoint_that_is_evaluated_does_not_move_a_trainer_that_fits_on(tmp_path, evaluation):
+    module, trainer = Evaluated(), trainer_with(triangular2(), max_steps=8)
+    path = checkpoint_of(Plain(), triangular2(), tmp_path / "last.ckpt")
+    trainer.fit(module, batches())
+    getattr(trainer, evaluation)(module, batches(), ckpt_path=path)
+    trainer.fit_loop.epoch_loop.max_steps = 12
+    trainer.fit(module, batches())
+    assert rates_of(module) == RATES(np.arange(12)).tolist()
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_state_that_is_loaded_after_an_evaluation_counts(fails):
+    callback, optimizer = triangular2(), sgd(nn.Linear(2, 1))
+    with pytest.raises(RuntimeError) if fails else contextlib.nullcontext():
+        trainer_with(callback).test(Evaluated(), DataLoader(torch.ones(2, 3 if fails else 2)[:, None]))
+    callback.load_state_dict({"iterations": [3]})
+    callback.attach(optimizer)
+    assert rates_in_a_loop(optimizer, 2) == [[rate] for rate in RATES(np.arange(3, 5))]
 
 
 # ------------------------------------------------------------------------------------------------ errors and tidiness

@@ -47,7 +47,7 @@ class CyclicLR(Callback):
         self._drivers: list[Driver] = []
         self._loaded: list[tuple[int, Sequence[float] | None]] = []
         self._trainer: weakref.ref[Any] | None = None
-        self._has_batches = False
+        self._has_batches = self._evaluates = False
 
     def __repr__(self) -> str:
         place = {} if self._place is None else {"optimizer": self._place}
@@ -95,6 +95,8 @@ class CyclicLR(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from `state_dict`: at once with optimizers that are attached. Raises ValueError where it counts others."""
+        if self._evaluates:
+            return  # a checkpoint whose weights are evaluated says nothing of the next training
         counts = list(state_dict["iterations"])
         self._loaded = list(zip(counts, state_dict.get("shares") or [None] * len(counts), strict=True))
         driving = [driver for driver in self._drivers if driver.is_driving]
@@ -110,6 +112,14 @@ class CyclicLR(Callback):
         """The name of the state in a checkpoint: several of these may be in one Trainer, each with its optimizer."""
         policy = self._policy if isinstance(self._policy, str) else getattr(self._policy, "__name__", "function")
         return f"CyclicLR{{'policy': {policy!r}, 'optimizer': {self._place!r}}}"
+
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """Note whether a checkpoint is for training, or only to be validated, tested or predicted with."""
+        self._evaluates = stage != "fit"
+
+    def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """Take states again."""
+        self._evaluates = False
 
     def on_load_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         """Take the counts of another policy than this one, where the checkpoint has just these."""
@@ -151,7 +161,8 @@ class CyclicLR(Callback):
         self._leave()
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        """Let the optimizers go."""
+        """Let the optimizers go, and take states again."""
+        self._evaluates = False
         self._leave()
 
     def _leave(self) -> None:
