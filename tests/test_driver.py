@@ -69,6 +69,30 @@ def test_lr_mult_wins_over_the_ratio_and_nothing_is_told(recwarn):
     assert not recwarn.list
 
 
+@pytest.mark.parametrize("multiple", [-1, math.nan, math.inf, None, "x", True])
+def test_an_lr_mult_that_is_no_number_of_at_least_0_is_refused_in_whatever_group_comes(multiple):
+    words = f"parameter group 1 of SGD has lr_mult={multiple!r}: make it a number of at least 0"
+    group = {"params": [parameter()], "lr_mult": multiple}
+    with pytest.raises(ValueError, match=words):
+        driven(torch.optim.SGD([{"params": [parameter()]}, group], lr=7.0))
+    added = sgd()
+    driven(added)
+    added.add_param_group(group)
+    loaded = sgd(7.0, 7.0)
+    driven(loaded)
+    loaded.load_state_dict(added.state_dict())
+    for optimizer in (added, loaded):
+        with pytest.raises(ValueError, match=words):
+            optimizer.step()
+
+
+@pytest.mark.parametrize("multiple", [0, 2, np.float32(0.5)])
+def test_any_number_of_at_least_0_is_an_lr_mult(multiple):
+    optimizer = torch.optim.SGD([{"params": [parameter()], "lr_mult": multiple}], lr=7.0)
+    driven(optimizer)
+    np.testing.assert_allclose(used_by(optimizer, 3), np.outer(RATES(np.arange(3)), multiple), rtol=1e-6)
+
+
 def test_groups_whose_rates_are_all_0_get_the_policys():
     optimizer = sgd(0.0, 0.0)
     driven(optimizer)

@@ -1,6 +1,7 @@
 """What sets the rates of one optimizer: it counts the steps, and gives each parameter group its rate before each of them."""
 
 import math
+import numbers
 import sys
 import weakref
 from collections.abc import Callable, Sequence
@@ -52,7 +53,7 @@ class Driver:
         self._given: Callable[[], Optimizer | None] = weakref.ref(optimizer)
         self._stepping: Callable[[], Optimizer | None] = weakref.ref(stepping)
         groups: Groups = stepping.param_groups
-        self._check_number(groups)
+        self._check(groups)
         _part_shared_rates(groups)
         self.shares = self._own_shares(groups)
         self.go_on(iteration, shares)
@@ -147,8 +148,8 @@ class Driver:
                 )
         if is_held:
             return
+        self._check(groups)
         if len(groups) > len(self.shares):
-            self._check_number(groups)
             _part_shared_rates(groups)
             added = range(len(self.shares), len(groups))
             self.shares += [self._added_share(place, groups[place], self._rates[0][at], default) for place in added]
@@ -190,12 +191,19 @@ class Driver:
         self._tell(f"CyclicLR: group {place}, added with the rate {own:g}, gets {share:g} times the policy's rate{above}")
         return share
 
-    def _check_number(self, groups: Groups) -> None:
+    def _check(self, groups: Groups) -> None:
         if len(self._schedules) not in (1, len(groups)):
             raise ValueError(
                 f"base_lr or max_lr is a list for {len(self._schedules)} parameter groups, but {self.name} has "
                 f"{len(groups)}: give one rate for each, or one for all"
             )
+        for place, group in enumerate(groups):
+            multiple = group.get("lr_mult", 1.0)
+            is_number = isinstance(multiple, numbers.Real) and not isinstance(multiple, bool)
+            if not (is_number and 0 <= multiple < math.inf):
+                raise ValueError(
+                    f"parameter group {place} of {self.name} has lr_mult={multiple!r}: make it a number of at least 0"
+                )
 
     def _look_ahead(self) -> None:
         # One call of the policy for many iterations: numpy on single numbers would cost more than all the rest here.
