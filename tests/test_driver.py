@@ -453,6 +453,16 @@ def test_a_function_of_a_single_iteration_is_refused_with_the_way_out(policy, wo
     assert used_by(optimizer, 2) == [[float(policy(0))], [float(policy(1))]]
 
 
+@pytest.mark.parametrize("vectorize", [lambda policy: policy, np.vectorize])
+@pytest.mark.parametrize("length", [3, 1500])  # rates are looked up for many iterations at once
+def test_a_table_is_a_policy_until_it_ends(vectorize, length):
+    table, optimizer = np.linspace(0.1, 0.2, length), sgd()
+    driven(optimizer, CyclicLR(vectorize(lambda iteration: table[iteration])))
+    assert used_by(optimizer, length) == [[rate] for rate in table]
+    with pytest.raises(ValueError, match=rf"has no rate at iteration {length} \(index {length} .*\): make its table"):
+        optimizer.step()
+
+
 @pytest.mark.parametrize(("value", "told"), [(math.nan, "nan"), (-1.0, "-1"), (math.inf, "inf")])
 def test_a_rate_that_is_none_is_refused_at_its_step_and_not_before(value, told):
     optimizer = sgd()

@@ -225,6 +225,13 @@ class Driver:
                     f"{_name(schedule)} has no rate at iteration {self.iteration}: it ends after {end:g}; "
                     "raise its `iterations`, or stop the training there"
                 )
+            try:
+                schedule(np.array([self.iteration]))
+            except LookupError as error:
+                return (
+                    f"{_name(schedule)} has no rate at iteration {self.iteration} ({error}): make its table longer, or stop "
+                    "the training there"
+                )
         rates = ", ".join(f"{rates[self.iteration - self._first]:g}" for rates in self._rates)
         names = ", ".join(map(_name, self._schedules))
         return f"{names} gives {rates} at iteration {self.iteration}: a rate must be a number of at least 0"
@@ -292,10 +299,17 @@ def _read(rate: Any) -> float | None:
 
 
 def _rates(schedule: Policy, iterations: Any) -> Any:
-    """The rates of `schedule` at an array of iterations. Raises ValueError for a function that is no policy."""
+    """The rates of `schedule` at an array of iterations, nan where a table has none.
+
+    Raises ValueError for a function that is no policy.
+    """
     hint = f"; np.vectorize({_name(schedule)}) makes one of a function of a single iteration"
     try:
         rates = np.asarray(schedule(iterations), float)
+    except LookupError:
+        if len(iterations) == 1:
+            return np.array([math.nan])
+        return np.concatenate([_rates(schedule, part) for part in np.array_split(iterations, 2)])
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"{_name(schedule)} does not take an array of iterations ({' '.join(str(error).split())}){hint}"
