@@ -160,6 +160,22 @@ def test_groups_keep_the_ratio_of_their_rates(package):
     np.testing.assert_allclose(module.used, np.outer(RATES(np.arange(8)), [0.1, 1]), rtol=1e-12)
 
 
+def test_optimizers_whose_own_rates_differ_are_told_once_that_they_get_the_same(package, tmp_path):
+    def discriminative(module):
+        return [torch.optim.SGD(part.parameters(), lr=lr) for part, lr in ((module.body, 0.1), (module.head, 0.01))]
+
+    def told_by(epochs, **options):
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            trainer = package.Trainer(callbacks=triangular2(), max_epochs=epochs, **QUIET)
+            trainer.fit(make_module(package, discriminative, steps=(1, 1)), **options)
+            trainer.save_checkpoint(tmp_path / "last.ckpt")
+        return [str(line.message) for line in told if "whose own rates are 0.1 (SGD), 0.01 (SGD)" in str(line.message)]
+
+    assert len(told_by(epochs=1)) == 1
+    assert told_by(epochs=2, ckpt_path=tmp_path / "last.ckpt") == []
+
+
 @pytest.mark.parametrize(("lr", "share"), [(10.0, 1), (None, 0.1)])
 @pytest.mark.filterwarnings("ignore:CyclicLR. group")
 def test_a_group_that_is_unfrozen_makes_no_step_at_a_rate_of_its_own(package, lr, share):

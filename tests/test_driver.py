@@ -141,6 +141,30 @@ def test_lists_of_another_length_than_the_groups_are_refused(rates):
         triangular2(base_lr=[0.1, 0.2], max_lr=[0.5])
 
 
+def attached_to_both(*optimizers):
+    callback = triangular2()
+    for optimizer in optimizers:
+        callback.attach(optimizer)
+    return callback
+
+
+def test_optimizers_whose_own_rates_differ_are_told_that_they_get_the_same():
+    optimizers = sgd(0.1), torch.optim.Adam([parameter()], lr=0.01)
+    with pytest.warns(UserWarning, match=r"optimizers, whose own rates are 0.1 \(SGD\), 0.01 \(Adam\): to keep a ratio"):
+        attached_to_both(*optimizers)
+    assert [used_by(optimizer, 2) for optimizer in optimizers] == [[[rate] for rate in RATES(np.arange(2))]] * 2
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"lr": 7.0}, {"lr": torch.tensor(7.0)}, {"lr": 0.1, "lr_mult": 0.5}, {"lr": 0.0}],
+    ids=["equal", "tensor", "lr_mult", "none"],
+)
+def test_optimizers_whose_own_rates_agree_or_play_no_part_are_told_nothing(other, recwarn):
+    attached_to_both(sgd(), torch.optim.SGD([{"params": [parameter()], **other}], lr=1.0))
+    assert not recwarn.list
+
+
 # ------------------------------------------------------------------------------------------------ before every step
 
 

@@ -81,6 +81,8 @@ class CyclicLR(Callback):
         loaded = dict(enumerate(self._loaded)).get(len(self._drivers), (0, None))
         count, shares = loaded if iteration is None else (iteration, None)
         self._drivers.append(Driver(self._schedules, optimizer, count, shares, tell=_warn))
+        if shares is None:
+            _tell_of_own_rates([driver for driver in self._drivers if driver.is_driving], _warn)
 
     def detach(self) -> None:
         """Let all optimizers go: their rates stay as they are, and the next `attach` starts anew."""
@@ -139,6 +141,8 @@ class CyclicLR(Callback):
         self._drivers, self._trainer, self._has_batches = [], weakref.ref(trainer), False
         for optimizer, (count, shares) in zip(optimizers, starts, strict=True):
             self._drivers.append(Driver(self._schedules, optimizer, count, shares, tell=_tell_of(trainer)))
+        if all(shares is None for _, shares in starts):
+            _tell_of_own_rates(self._drivers, _tell_of(trainer))
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """Refuse a scheduler that has come since; go on with an optimizer that has taken another's place."""
@@ -248,6 +252,17 @@ def _plain(value: Any, key: str, per_epoch: int | None) -> Any:
             raise ValueError(f"{key}={value!r} is less than one of the {per_epoch:,} iterations of an epoch: raise it")
         return iterations
     return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _tell_of_own_rates(drivers: Sequence[Driver], tell: Callable[[str], None]) -> None:
+    """Tell where optimizers come with rates that differ, and all get the policy's."""
+    own = [driver for driver in drivers if driver.own_rate > 0]
+    if any(not math.isclose(driver.own_rate, own[0].own_rate, rel_tol=1e-6) for driver in own):
+        shown = ", ".join(f"{driver.own_rate:g} ({driver.name})" for driver in own)
+        tell(
+            f"CyclicLR gives the policy's rate to each of {len(own)} optimizers, whose own rates are {shown}: to keep a ratio, "
+            "give groups an lr_mult, or each optimizer a CyclicLR of its own"
+        )
 
 
 def _tell_of(trainer: Any) -> Callable[[str], None]:

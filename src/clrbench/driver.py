@@ -28,8 +28,9 @@ class Driver:
 
     schedules: one for all groups, or one for each. A group's rate is its schedule's times its `lr_mult`; where it has none,
     times its share: that of its own rate in the highest of those that the groups come with. shares: those of an earlier
-    driver, which win. tell: takes a line about what was chosen. The rates are set after a step, so that whoever reads them
-    sees those of the next, and held to before it. Only the optimizer keeps this object's hold on the weights alive.
+    driver, which win. own_rate: the highest, 0 where lists of rates or `lr_mult` stand for it. tell: takes a line about what
+    was chosen. The rates are set after a step, so that whoever reads them sees those of the next, and held to before it.
+    Only the optimizer keeps this object's hold on the weights alive.
     Raises ValueError for an optimizer that cannot be driven, and at a step at which there is no rate, or one set by another.
     """
 
@@ -55,6 +56,7 @@ class Driver:
         groups: Groups = stepping.param_groups
         self._check(groups)
         _part_shared_rates(groups)
+        self.own_rate = _highest(groups) if len(schedules) == 1 else 0.0
         self.shares = self._own_shares(groups)
         self.go_on(iteration, shares)
         self._first_iteration = iteration
@@ -162,11 +164,9 @@ class Driver:
         self._columns = self._rates * len(self.shares) if len(self._rates) == 1 else self._rates
 
     def _own_shares(self, groups: Groups) -> list[float]:
-        own = [1.0 if "lr_mult" in group else float(group["lr"]) for group in groups]
-        highest = max((rate for rate, group in zip(own, groups, strict=True) if "lr_mult" not in group), default=0.0)
-        if len(self._schedules) > 1 or not highest > 0:
+        if not self.own_rate > 0:
             return [1.0] * len(groups)
-        shares = [1.0 if "lr_mult" in group else rate / highest for rate, group in zip(own, groups, strict=True)]
+        shares = [1.0 if "lr_mult" in group else float(group["lr"]) / self.own_rate for group in groups]
         if any(share != 1 for share in shares):
             shown = ", ".join(f"{share:g}" for share in shares)
             self._tell(f"CyclicLR keeps the ratio of the groups' own rates: they get {shown} times the policy's rate")
@@ -282,6 +282,11 @@ def _running(optimizer: Optimizer) -> int:
         running += frame.f_code is _HOOKED and frame.f_locals["self"] is optimizer
         frame = frame.f_back
     return max(1, running)
+
+
+def _highest(groups: Groups) -> float:
+    """The highest rate of the groups without an lr_mult; 0 where each has one."""
+    return max((float(group["lr"]) for group in groups if "lr_mult" not in group), default=0.0)
 
 
 def _part_shared_rates(groups: Groups) -> None:
