@@ -144,6 +144,26 @@ def test_settings_that_only_a_long_epoch_makes_possible_are_checked_with_the_one
     assert module.used == []
 
 
+@pytest.mark.parametrize("batches", [True, 3])
+@pytest.mark.parametrize(
+    ("policy", "settings"),
+    [
+        ("triangular2", {"base_lr": 0.1, "max_lr": 0.5, "step_size": "0.1 epochs"}),
+        ("cosine", {"max_lr": 0.1, "iterations": "1 epoch", "warmup": "0.1 epochs"}),
+    ],
+)
+def test_fast_dev_run_takes_all_lengths_that_a_training_takes(package, policy, settings, batches):
+    module, callback = make_module(package), CyclicLR(policy, **settings)
+    package.Trainer(callbacks=callback, fast_dev_run=batches, **QUIET).fit(module)
+    assert column(module.used) == callback.schedule(np.arange(int(batches))).tolist()
+
+
+def test_fast_dev_run_refuses_a_length_that_a_training_refuses(package):
+    module = make_module(package, two_optimizers, steps=(1, 1))
+    with pytest.raises(ValueError, match=r"step_size='2 epochs': nothing here says how many steps an epoch has"):
+        package.Trainer(callbacks=triangular2(step_size="2 epochs"), fast_dev_run=True, **QUIET).fit(module)
+
+
 def test_a_length_in_epochs_is_refused_where_the_module_makes_the_steps(package):
     with pytest.raises(ValueError, match=r"step_size='2 epochs': nothing here says how many steps an epoch has"):
         fit(package, make_module(package, two_optimizers, steps=(1, 1)), triangular2(step_size="2 epochs"))

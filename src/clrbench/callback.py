@@ -61,8 +61,8 @@ class CyclicLR(Callback):
     def schedule(self) -> Policy:
         """The rates of the first parameter group, of any if the settings hold no lists, as a function of the iteration.
 
-        Where a length is in epochs, an epoch has 1,000 iterations until a Trainer says how many; where that makes the settings
-        contradict each other, a number with which they do not.
+        Where a length is in epochs, an epoch has 1,000 iterations until a Trainer says how many, and under fast_dev_run;
+        where that makes the settings contradict each other, a number with which they do not.
         """
         return self._schedules[0]
 
@@ -133,8 +133,10 @@ class CyclicLR(Callback):
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Take over the optimizers; go on counting where a checkpoint left off."""
         self._refuse_masters(trainer)
-        if isinstance(self._policy, str):
-            self._schedules = _schedules(self._policy, self._settings, _steps_per_epoch(trainer, pl_module))
+        per_epoch = _steps_per_epoch(trainer, pl_module)
+        # The few batches of fast_dev_run are no epoch that lengths could be meant for.
+        if isinstance(self._policy, str) and not (trainer.fast_dev_run and per_epoch):
+            self._schedules = _schedules(self._policy, self._settings, per_epoch)
         optimizers = self._chosen(trainer)
         starts = self._starts(trainer, len(optimizers))
         self.detach()
