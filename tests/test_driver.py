@@ -4,6 +4,7 @@ import contextlib
 import gc
 import math
 import pickle
+import re
 import weakref
 
 import numpy as np
@@ -504,10 +505,26 @@ def test_one_cycle_refuses_a_step_past_its_end():
         optimizer.step()
 
 
-@pytest.mark.parametrize("policy", [None, 3])
-def test_what_is_neither_name_nor_function_is_no_policy(policy):
-    with pytest.raises(ValueError, match=f"policy={policy} is impossible: it must be a policy's name or a function"):
+@pytest.mark.parametrize(
+    ("policy", "shown"),
+    [(None, "None"), (3, "3"), (np.linspace(0, 1, 300), r"array\(.*\.\.\..*\)"), ([0.1] * 300, r"\[0.1, .*\.\.\.\]")],
+)
+def test_what_is_neither_name_nor_function_is_no_policy(policy, shown):
+    with pytest.raises(ValueError, match=f"^policy={shown} is impossible: it must be a policy's name or a function") as refused:
         CyclicLR(policy)
+    assert len(str(refused.value)) < 200
+
+
+@pytest.mark.parametrize("place", ["0", 1.0, True, -1, [0]])
+def test_a_place_of_an_optimizer_that_cannot_be_one_is_refused_at_once(place):
+    with pytest.raises(ValueError, match=rf"optimizer={re.escape(repr(place))} is impossible: it must be a place"):
+        triangular2(optimizer=place)
+
+
+@pytest.mark.parametrize("rates", [{"max_lr": "2 epochs"}, {"base_lr": ["1 epoch", 0.1]}])
+def test_a_rate_is_never_a_length(rates):
+    with pytest.raises(ValueError, match=r"epochs? is impossible: it must be a number of at least 0"):
+        triangular2(**rates)
 
 
 def test_a_number_that_is_text_is_refused_in_words():

@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import reprlib
 import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +11,7 @@ from typing import Any
 from torch.optim import Optimizer
 
 from clrbench import schedules
-from clrbench.driver import Driver
+from clrbench.driver import Driver, is_count
 from clrbench.packages import PACKAGES, Callback
 from clrbench.settings import EPOCHS, for_some_epoch, iterations_of
 
@@ -18,7 +19,7 @@ Policy = Callable[[Any], Any]
 
 
 _MASTERS = ("StochasticWeightAveraging", "BackboneFinetuning")
-_MAY_BE_LISTS = ("base_lr", "max_lr", "min_lr")
+_RATES = ("base_lr", "max_lr", "min_lr")  # each may be a list
 
 
 class CyclicLR(Callback):
@@ -41,6 +42,8 @@ class CyclicLR(Callback):
     """
 
     def __init__(self, policy: str | Policy, *, optimizer: int | None = None, **settings: Any) -> None:
+        if optimizer is not None and not is_count(optimizer):
+            raise ValueError(f"optimizer={optimizer!r} is impossible: it must be a place, a whole number of at least 0")
         self._policy, self._place = policy, optimizer
         self._settings = {key: value for key, value in settings.items() if value is not None}
         self._schedules = for_some_epoch(lambda per_epoch: _schedules(policy, self._settings, per_epoch), ValueError)
@@ -185,7 +188,7 @@ class CyclicLR(Callback):
             )
         if self._place is None:
             return optimizers
-        if not 0 <= self._place < len(optimizers):
+        if self._place >= len(optimizers):
             raise ValueError(f"optimizer={self._place} does not exist: the module has {len(optimizers)}, counted from 0")
         return [optimizers[self._place]]
 
@@ -229,12 +232,16 @@ def _schedules(policy: str | Policy, settings: Mapping[str, Any], per_epoch: int
     """The schedule of all groups; or one for each, where a rate is a list. Raises ValueError for impossible settings."""
     if not isinstance(policy, str):
         if not callable(policy):
-            raise ValueError(f"policy={policy!r} is impossible: it must be a policy's name or a function of the iteration")
+            shown = " ".join(reprlib.repr(policy).split())
+            raise ValueError(
+                f"policy={shown} is impossible: it must be a policy's name or a function of the iteration, as "
+                "`lambda iteration: table[iteration]` is one"
+            )
         if settings:
             raise ValueError(f"{next(iter(settings))} is a setting, but a policy given as a function takes none")
         return [policy]
     plain = {key: _plain(value, key, per_epoch) for key, value in settings.items()}
-    lists = {key: plain[key] for key in _MAY_BE_LISTS if isinstance(plain.get(key), (list, tuple))}
+    lists = {key: plain[key] for key in _RATES if isinstance(plain.get(key), (list, tuple))}
     lengths = {len(rates) for rates in lists.values()}
     if len(lengths) > 1 or 0 in lengths:
         raise ValueError(f"{' and '.join(lists)} must be lists of one length: a rate for each parameter group")
@@ -246,7 +253,7 @@ def _plain(value: Any, key: str, per_epoch: int | None) -> Any:
     """A setting without the types of numpy and torch, and in iterations."""
     if isinstance(value, (list, tuple)):
         return [_plain(item, key, per_epoch) for item in value]
-    if isinstance(value, str) and EPOCHS.fullmatch(value.strip()):
+    if isinstance(value, str) and key not in _RATES and EPOCHS.fullmatch(value.strip()):
         if per_epoch is None:
             raise ValueError(f"{key}={value!r}: nothing here says how many steps an epoch has, so write iterations")
         iterations = iterations_of(value, per_epoch)

@@ -81,7 +81,7 @@ class Driver:
 
     def go_on(self, iteration: int, shares: Sequence[float] | None = None) -> None:
         """Set the rates of `iteration`. Raises ValueError for what is no count."""
-        if isinstance(iteration, bool) or not isinstance(iteration, (int, np.integer)) or iteration < 0:
+        if not is_count(iteration):
             raise ValueError(f"iteration={iteration} is impossible: it must be a whole number of at least 0")
         optimizer = self._stepping()
         assert optimizer is not None, "a driver goes on with an optimizer that exists"
@@ -235,6 +235,11 @@ class Driver:
         rates = ", ".join(f"{rates[self.iteration - self._first]:g}" for rates in self._rates)
         names = ", ".join(map(_name, self._schedules))
         return f"{names} gives {rates} at iteration {self.iteration}: a rate must be a number of at least 0"
+
+
+def is_count(value: Any) -> bool:
+    """Whether this is a whole number of at least 0."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) >= 0
 
 
 def _gone() -> None:
