@@ -4,6 +4,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -56,6 +57,20 @@ def test_torchs_arithmetic_on_lists_does_as_a_loop_would(operation: str, options
     assert [tensor.tolist() for tensor in returned] == [[expected] * 2, [expected] * 3]
     unofficial.over_tensors(f"{operation}_")(ones, threes, **options)
     assert [tensor.tolist() for tensor in ones] == [[expected] * 2, [expected] * 3]
+
+
+def test_the_steps_of_an_optimizer_that_run_are_counted_on_the_stack() -> None:
+    seen: list[int] = []
+
+    class Twice(torch.optim.SGD):
+        def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+            super().step(closure)
+
+    torch.optim.SGD([torch.ones(1)], lr=0.1)  # whose class is hooked from here on
+    optimizer = Twice([torch.ones(1)], lr=0.1)
+    optimizer.register_step_pre_hook(lambda *_: seen.append(unofficial.running_steps(optimizer)))
+    optimizer.step()
+    assert seen == [1, 2]
 
 
 def test_wandbs_client_knows_the_settings_that_it_marks_as_its_own() -> None:

@@ -2,16 +2,16 @@
 
 import math
 import numbers
-import sys
 import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
-from types import FrameType
 from typing import Any
 
 import numpy as np
 import torch
 from torch.optim import Optimizer
+
+from clrbench.unofficial import running_steps
 
 Policy = Callable[[Any], Any]
 Tell = Callable[[str], None]
@@ -19,7 +19,6 @@ Groups = list[dict[str, Any]]
 _not_compiled: Callable[[Callable[..., None]], Callable[..., None]] = torch.compiler.disable
 
 _AHEAD = 1024
-_HOOKED = Optimizer.profile_hook_step(Optimizer.step).__code__  # what torch runs in the place of any step: it calls the hooks
 _driven: "weakref.WeakKeyDictionary[Optimizer, Driver]" = weakref.WeakKeyDictionary()
 
 
@@ -102,7 +101,7 @@ class Driver:
         self._given = self._stepping = _gone
 
     def _before_step(self, seen: Groups, optimizer: Optimizer, *_: Any) -> None:
-        self._running = _running(optimizer) if self._running else 1
+        self._running = running_steps(optimizer) if self._running else 1
         if self._running > 1:
             return
         groups: Groups = optimizer.param_groups
@@ -110,7 +109,7 @@ class Driver:
             self._hold_to_rates(seen, groups, optimizer.defaults.get("lr"))
 
     def _after_step(self, optimizer: Optimizer, *_: Any) -> None:
-        self._running = (_running(optimizer) if self._running > 1 else 1) - 1
+        self._running = (running_steps(optimizer) if self._running > 1 else 1) - 1
         if self._running:
             return
         self.iteration += 1
@@ -274,19 +273,6 @@ def _hook(optimizer: Optimizer, before: Callable[..., None], after: Callable[...
             f"the steps of {type(optimizer).__name__} cannot be seen, as its __init__ does not call that of "
             "torch.optim.Optimizer: call it there, or attach the optimizer within it"
         ) from None
-
-
-def _running(optimizer: Optimizer) -> int:
-    """How many hooked steps of `optimizer` run now: two where its step calls that of its parent class, as torch hooks both.
-
-    The stack tells, as no hook is called after a step that raises.
-    """
-    running = 0
-    frame: FrameType | None = sys._getframe()
-    while frame is not None:
-        running += frame.f_code is _HOOKED and frame.f_locals["self"] is optimizer
-        frame = frame.f_back
-    return max(1, running)
 
 
 def _highest(groups: Groups) -> float:

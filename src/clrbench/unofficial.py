@@ -4,9 +4,11 @@ tests/test_unofficial.py says which of it a new version of a library has changed
 """
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 # torchmetrics, which Lightning imports, imports these wherever they are installed, for metrics and pictures not used here.
@@ -40,6 +42,23 @@ def over_tensors(operation: str) -> Callable[..., Any]:
 
     kernel: Callable[..., Any] = getattr(torch, f"_foreach_{operation}")
     return kernel
+
+
+def running_steps(optimizer: Any) -> int:
+    """How many hooked steps of a torch optimizer run now: two where its step calls that of its parent class.
+
+    Why: torch hooks both, and calls no hook after a step that raises, so that a count of hooks cannot be trusted: the stack
+    tells. What torch runs in the place of any step has no name of its own.
+    """
+    from torch.optim import Optimizer
+
+    hooked = Optimizer.profile_hook_step(Optimizer.step).__code__
+    running = 0
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        running += frame.f_code is hooked and frame.f_locals["self"] is optimizer
+        frame = frame.f_back
+    return max(1, running)
 
 
 def latest_log(folder: Path) -> Path | None:
