@@ -143,6 +143,20 @@ def test_groups_keep_their_ratio_and_the_answer_says_whose_rates_it_gives() -> N
     assert "Parameter groups keep their ratios (0.1, 1): the rates are of the group with 1." in reasons
 
 
+@pytest.mark.parametrize(("first", "said"), [(0.01, True), (0.1, False)])
+def test_groups_keep_the_ratio_of_their_own_rates_whatever_a_scheduler_has_made_of_them(first: float, said: bool) -> None:
+    class Warmed(Net):
+        def configure_optimizers(self) -> Any:
+            groups = [{"params": self.net[0].parameters(), "lr": first}, {"params": self.net[2].parameters(), "lr": 0.1}]
+            optimizer = torch.optim.SGD(groups)
+            warm_up = torch.optim.lr_scheduler.LambdaLR(optimizer, [lambda step: min(1, step / 9), lambda step: 1.0])
+            return [optimizer], [warm_up]
+
+    reasons = " ".join(LRRangeTest(**QUICK, high=0.4).run(Warmed(), *loaders()).bounds.reasons)  # type: ignore[arg-type]
+    assert ("Parameter groups keep their ratios (0.1, 1)" in reasons) == said
+    assert "(0, 1)" not in reasons
+
+
 class Uncopied(Net):
     """Holds what cannot be copied, a part in eval mode, a callback that would fail, and a number that training changes."""
 

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from pytorch_lightning.utilities.seed import isolate_rng
 
+from clrbench.own_schedulers import put_back, still
+
 _PARTS = ("sampler", "batch_sampler", "dataset")
 
 
@@ -119,26 +121,17 @@ def _without_followers(module: Any) -> Any:
         nonlocal number
         made = configure()
         optimizers, number = _parted(made)
+        if number:
+            put_back(optimizers if isinstance(optimizers, (list, tuple)) else [optimizers])
         return optimizers
-
-    def still() -> Any:
-        stands = [_Still() for _ in range(number)]
-        return stands if number > 1 else stands[0] if stands else None
 
     overriding: dict[str, Callable[[], Any]] = {
         "configure_optimizers": optimizers_alone,
-        "lr_schedulers": still,
+        "lr_schedulers": lambda: still(number),
         "configure_callbacks": list,
     }
     vars(module).update(overriding)
     return module
-
-
-class _Still:
-    """A scheduler that does nothing."""
-
-    def step(self, *_: Any, **__: Any) -> None:
-        """Leave the rate to the ramp."""
 
 
 def _parted(made: Any) -> tuple[Any, int]:

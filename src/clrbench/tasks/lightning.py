@@ -14,6 +14,7 @@ from torch.nn.parameter import is_lazy
 from clrbench.callback import CyclicLR
 from clrbench.config import PRECISIONS
 from clrbench.data.batches import Share
+from clrbench.own_schedulers import put_back, still
 from clrbench.packages import Callback, has_hook, no_logger, package_of
 from clrbench.tasks.deal import pair, seed_all
 from clrbench.tasks.own_recorder import OwnRecorder, saved_iteration
@@ -142,7 +143,7 @@ def _strategy(module: Any, processes: int) -> Any:
 
 
 class SchedulersLeftOut(Callback):
-    """Leaves the schedulers of configure_optimizers out, gives the rates back that they had begun to change, and says so."""
+    """Leaves the schedulers of configure_optimizers out, puts back what they had begun to change, and says so."""
 
     def __init__(self, say: Say) -> None:
         self._say = say
@@ -154,13 +155,5 @@ class SchedulersLeftOut(Callback):
             return
         self._say(f"{', '.join(names)}: the module's own schedule of the rate is left out, as the policy sets the rate")
         trainer.strategy.lr_scheduler_configs = []
-        for group in (group for optimizer in trainer.optimizers for group in optimizer.param_groups):
-            group["lr"] = group.get("initial_lr", group["lr"])
-        pl_module.lr_schedulers = lambda: _Idle() if len(names) == 1 else [_Idle() for _ in names]
-
-
-class _Idle:
-    """What a module under manual optimization steps in the place of its scheduler."""
-
-    def step(self, *_: Any, **__: Any) -> None:
-        """Nothing."""
+        put_back(trainer.optimizers)
+        pl_module.lr_schedulers = lambda: still(len(names))
