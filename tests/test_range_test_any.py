@@ -157,6 +157,21 @@ def test_groups_keep_the_ratio_of_their_own_rates_whatever_a_scheduler_has_made_
     assert "(0, 1)" not in reasons
 
 
+def test_a_ramp_trains_with_the_modules_own_momentum_whatever_its_scheduler_makes_of_it() -> None:
+    seen: set[float] = set()
+
+    class Cycled(Net):
+        def configure_optimizers(self) -> Any:
+            optimizer = torch.optim.SGD(self.parameters(), lr=0.1, momentum=0.3)
+            return [optimizer], [torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=1000)]
+
+        def on_train_batch_end(self, *_: Any) -> None:
+            seen.add(self.trainer.optimizers[0].param_groups[0]["momentum"])
+
+    LRRangeTest(**QUICK, high=0.4).run(Cycled(), *loaders())  # type: ignore[arg-type]
+    assert seen == {0.3}
+
+
 class Uncopied(Net):
     """Holds what cannot be copied, a part in eval mode, a callback that would fail, and a number that training changes."""
 

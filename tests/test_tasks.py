@@ -96,6 +96,25 @@ def test_the_groups_keep_their_ratio_and_get_the_policys_rate(make_config: Make,
     assert rates[19] == pytest.approx([0.0001, 0.001])
 
 
+def test_a_scheduler_that_is_left_out_leaves_no_momentum_behind(
+    make_config: Make, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def with_one_cycle(self: own_tasks.Regression) -> Any:
+        optimizer = torch.optim.SGD(self.parameters(), lr=0.1, momentum=0.3)
+        return [optimizer], [torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=100)]
+
+    momenta = []
+    monkeypatch.setattr(own_tasks.Regression, "configure_optimizers", with_one_cycle)
+    monkeypatch.setattr(
+        own_tasks.Regression,
+        "on_train_batch_end",
+        lambda self, *_: momenta.append(self.optimizers().param_groups[0]["momentum"]),
+    )
+    train(make_config(*OWN, *METRIC, *RATES), Console())
+    assert set(momenta) == {0.3}
+    assert "as the policy sets the rate; the optimizer has its momentum=0.3 again" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_policies_of_one_seed_see_the_same_batches_and_first_loss(make_config: Make, seen: list[Any], workers: int) -> None:
     found = []

@@ -153,7 +153,8 @@ class SchedulersLeftOut(Callback):
         names = [type(config.scheduler).__name__ for config in trainer.lr_scheduler_configs]
         if not names:
             return
-        self._say(f"{', '.join(names)}: the module's own schedule of the rate is left out, as the policy sets the rate")
         trainer.strategy.lr_scheduler_configs = []
-        put_back(trainer.optimizers)
+        momentum = ", ".join(put_back(trainer.optimizers))
+        back = f"; the optimizer has its {momentum} again" if momentum else ""
+        self._say(f"{', '.join(names)}: the module's own schedule of the rate is left out, as the policy sets the rate{back}")
         pl_module.lr_schedulers = lambda: still(len(names))
