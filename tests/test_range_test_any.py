@@ -13,10 +13,10 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EarlyStopping
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from clrbench import LRRangeTest
-from clrbench.range_test import scan
+from clrbench.range_test import ramping, scan
 from clrbench.range_test.anchor import RULE, anchored
 from clrbench.range_test.curve import Curve
 from clrbench.range_test.judge import CLEAR, FIRST, NONE
@@ -141,6 +141,35 @@ def test_groups_keep_their_ratio_and_the_answer_says_whose_rates_it_gives() -> N
 
     reasons = " ".join(LRRangeTest(**QUICK).run(Groups(), *loaders()).bounds.reasons)  # type: ignore[arg-type]
     assert "Parameter groups keep their ratios (0.1, 1): the rates are of the group with 1." in reasons
+
+
+def streamed() -> Any:
+    class Stream(IterableDataset[Any]):
+        def __iter__(self) -> Iterator[Any]:
+            return zip(INPUTS, LABELS, strict=True)
+
+    return DataLoader(Stream(), 16)
+
+
+@pytest.mark.parametrize("train", [loaders()[0], streamed()])
+def test_a_scheduler_may_be_made_of_the_length_of_training(train: DataLoader[Any]) -> None:
+    class Asking(Net):
+        def configure_optimizers(self) -> Any:
+            optimizer = torch.optim.SGD(self.parameters(), lr=0.1)
+            steps, epochs = int(self.trainer.estimated_stepping_batches), self.trainer.max_epochs
+            return [optimizer], [
+                torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=steps, cycle_momentum=False),
+                torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, epochs=epochs, steps_per_epoch=15, cycle_momentum=False),
+            ]
+
+    curve = LRRangeTest(**QUICK, high=0.4).run(Asking(), train, loaders()[1]).curves[0]  # type: ignore[arg-type]
+    assert curve.rates[-1] == pytest.approx(0.39)
+
+
+def test_a_ramp_that_needs_too_much_room_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ramping, "_ROOM", 1)
+    with pytest.raises(ValueError, match="the ramp had made 20 of 40 steps when it had taken 40 epochs, or 40 steps"):
+        LRRangeTest(**QUICK, high=0.4).run(Manual(), *loaders())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("first", "said"), [(0.01, True), (0.1, False)])

@@ -18,6 +18,8 @@ from clrbench.range_test.score import Evaluate, Metric
 Policy = Callable[[Any], Any]
 # A loss so many times as far from the first one as the best that was seen has diverged.
 _WORSE = 10.0
+# So many times its steps a ramp may take in batches before the first step, in epochs, and in steps of all optimizers together.
+_ROOM = 100
 
 
 def climb(
@@ -35,11 +37,11 @@ def climb(
 
     loaders: training and validation; a datamodule and None. score: None reads the training loss alone. options: for the
     Trainer. stop: of the training losses, whether to end here. Raises ValueError for loaders without batches, for a
-    Trainer of several processes, and for a metric that is not logged.
+    Trainer of several processes, for a metric that is not logged, and for a ramp that needs too much room.
     """
     train, validation = loaders
     batches = steps * int(options.get("accumulate_grad_batches", 1))
-    every = max(1, batches // points)
+    every, room = max(1, batches // points), _ROOM * steps
     cyclic = CyclicLR(lambda iteration: schedule(np.minimum(iteration, steps)))
     ramp = Ramp(cyclic, schedule, steps, score, every, stop)
     is_logged = isinstance(score, Metric)
@@ -48,8 +50,8 @@ def climb(
         trainer = package.Trainer(
             **{
                 "devices": 1,
-                "max_steps": -1,
-                "max_epochs": -1,
+                "max_steps": room,  # the ramp ends before; a module may ask how long training is, where it makes its schedulers
+                "max_epochs": room,
                 "callbacks": [cyclic, ramp],
                 "logger": no_logger(module),
                 "enable_checkpointing": False,
@@ -67,6 +69,11 @@ def climb(
             trainer.fit(trained, train, validation if is_logged else None)
     if not ramp.has_batches:
         raise ValueError("the training loader gives no batch: give it data")
+    if not trainer.should_stop:
+        raise ValueError(
+            f"the ramp had made {ramp.count_made} of {steps} steps when it had taken {room} epochs, or {room} steps of all "
+            "optimizers together: give more batches an epoch, or a module that steps more often with fewer optimizers"
+        )
     return ramp
 
 
@@ -141,7 +148,7 @@ class Ramp(Callback):
         has_broken = self._stop is not None and self._stop(self.losses)
         if count >= self._steps or has_broken:
             trainer.should_stop = True
-        if not count and self._batches > 100 * self._steps:
+        if not count and self._batches > _ROOM * self._steps:
             raise ValueError(f"no optimizer made a step in {self._batches} batches: does training_step call optimizer.step()?")
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
