@@ -96,6 +96,13 @@ def test_without_policies_three_fixed_rates_a_decline_and_cycles_are_compared(ca
     assert "task.module" not in capsys.readouterr().out.split("7/7")[0]  # what all share tells none from another
 
 
+def test_what_runs_have_to_say_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    compare(own_tasks.Homonym, iterations=7)
+    said = capsys.readouterr().out
+    assert said.count("LinearLR: the module's own schedule of the rate is left out") == 1
+    assert said.count("lr, epoch, seconds: left out of what validation_step logs") == 1
+
+
 def test_a_run_that_fails_is_told_and_the_others_are_kept(folder: Path) -> None:
     with pytest.raises(ClrbenchError, match=r"2 of 2 runs failed; the same call tries .*is never logged"):
         compare(own_tasks.Blind, seeds=[1])
@@ -179,4 +186,5 @@ def test_classes_of_a_notebook_train_in_several_processes(folder: Path) -> None:
     started = functools.partial(subprocess.run, capture_output=True, text=True, check=True, timeout=240)
     done = started([sys.executable, "-"], input=NOTEBOOK, cwd=folder, env=environment)
     here = compare(functools.partial(own_tasks.Regression), policies=["fixed"], iterations=7)
+    assert done.stdout.count("LinearLR: the module's own schedule of the rate is left out") == 1
     assert done.stdout.splitlines()[-1] == str(here.runs["test_mse"].to_list())

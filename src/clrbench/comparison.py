@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -168,7 +168,7 @@ def _planned(all_overrides: Sequence[Sequence[str]], console: Console) -> tuple[
         check_arm(overrides)
     placed = _composed([text for text in all_overrides[0] if text.startswith("paths.")])
     paths = config.PathNames(**OmegaConf.to_container(placed.paths, resolve=True))  # type: ignore[arg-type]
-    cells = Planner(_composed, paths, lambda line: console.print(escape(line)), find_bounds=carry_out).cells(all_overrides)
+    cells = Planner(_composed, paths, _saying(console), find_bounds=carry_out).cells(all_overrides)
     if errors := [cell.error for cell in cells if cell.error]:
         raise ConfigError(errors[0])
     return cells, paths
@@ -180,12 +180,12 @@ def _composed(overrides: Sequence[str]) -> DictConfig:
 
 def _carried_out(cells: Sequence[Cell], paths: config.PathNames, launch: Launch, count: int, console: Console) -> Comparison:
     """Run what is left, and gather what came of all. Raises ClrbenchError where runs have failed."""
-    results = Path(paths.results)
+    results, say = Path(paths.results), _saying(console)
     if warning := seeds_warning(cells, pace(results), count):
-        console.print(escape(warning))
-    carrier = Carrier(launch, lambda line: console.print(escape(line)))
+        say(warning)
+    carrier = Carrier(launch, say)
     try:
-        with Watch(cells, console):
+        with Watch(cells, console, functools.cache(say)):
             carrier.carry_out(cells)
     finally:
         for cell in cells:  # those of workers that an interrupt has killed
@@ -197,6 +197,10 @@ def _carried_out(cells: Sequence[Cell], paths: config.PathNames, launch: Launch,
     runs = [run for cell in cells for run in run_of(cell.record, OWN)]
     arms = arms_of(runs)
     return Comparison(runs_frame(runs), differences_frame(arms))
+
+
+def _saying(console: Console) -> Callable[[str], None]:
+    return lambda line: console.print(escape(line))
 
 
 def _launch(count: int, classes: Sequence[Any]) -> Launch:

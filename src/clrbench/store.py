@@ -28,7 +28,7 @@ from clrbench.schema import SCHEMA, NewerSchemaError, current_config, current_re
 # The C loader is ten times as fast, which counts where thousands of runs are read.
 _YamlLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # Names of working files, which others than the run itself look at.
-CHECKPOINT, PROGRESS = "last.ckpt", "progress"
+CHECKPOINT, PROGRESS, NOTES = "last.ckpt", "progress", "notes.txt"
 FINISHED, DIVERGED, FAILED = "finished", "diverged", "failed"
 
 

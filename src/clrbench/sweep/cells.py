@@ -106,6 +106,14 @@ def _last_iteration(record: Record) -> int:
     return rows[-1].iteration if rows else 0
 
 
+def notes(work: Path) -> list[str]:
+    """What a run, under way or ended, has to say."""
+    try:
+        return (work / store.NOTES).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+
+
 def progress(work: Path) -> int:
     """The iteration that a run under way has noted last."""
     try:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 
 from rich.console import Console
@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from clrbench.store import FINISHED
-from clrbench.sweep.cells import RUNNING, Cell, CellState, state_of
+from clrbench.sweep.cells import RUNNING, Cell, CellState, notes, state_of
 
 _EVERY = 0.5  # seconds
 _SHARE = 0.02  # of one core, at most: the workers need all of them, and thousands of runs take long to look at
@@ -20,12 +20,13 @@ class Watch:
     """Says each run that ends in a line and, on a terminal, shows those under way; looks at the records twice a second,
     less often where there are thousands.
 
-    It needs nothing from the workers but their records, so that it serves every launcher.
+    It needs nothing from the workers but what they write to their folders, so that it serves every launcher. tell: takes what
+    the runs have to say, a line each; many say the same.
     """
 
-    def __init__(self, cells: Sequence[Cell], console: Console) -> None:
+    def __init__(self, cells: Sequence[Cell], console: Console, tell: Callable[[str], None]) -> None:
         self._cells = list(cells)
-        self._console = console
+        self._console, self._tell = console, tell
         self._left = list(self._cells)
         self._tasks: dict[Cell, TaskID] = {}
         self._stop = threading.Event()
@@ -69,6 +70,9 @@ class Watch:
         done = sum(cell.iterations for cell in self._cells) - sum(cell.iterations for cell in self._left)
         for cell in list(self._left):
             state = state_of(cell)
+            if state.is_ended or state.status == RUNNING:
+                for line in notes(cell.work):
+                    self._tell(line)
             if state.is_ended:
                 self._left.remove(cell)
                 done += cell.iterations

@@ -140,6 +140,7 @@ def _carry_out(run: RunFolders, lock: RunLock, console: Console, overrides: Sequ
     if not start and run.checkpoint.is_file():
         console.say(f"{run.checkpoint} cannot be read: the run begins anew")
     console.plan(run.spec, task.plan(module), run.record.folder, start)
+    run.notes.unlink(missing_ok=True)
     run.record.write_config(run.spec.config_text(overrides))
     mirror = mirrors.begin(run.record, run.spec.config.tracking, run.work, console.say, run.spec.schedule)
     result = None
@@ -220,7 +221,18 @@ def _task(run: RunFolders, console: Console) -> Task:
     from clrbench.tasks.own_spec import OwnSpec
 
     assert isinstance(run.spec, OwnSpec)
-    return LightningTask(run.spec, console.say, share_of(run.spec.config.trainer))
+    share = share_of(run.spec.config.trainer)
+    return LightningTask(run.spec, console.say if share.rank else _telling(run, console), share)
+
+
+def _telling(run: RunFolders, console: Console) -> Callable[[str], None]:
+    """Says a line; where a sweep watches, which says it once for all of its runs, notes it."""
+
+    def note(line: str) -> None:
+        with run.notes.open("a", encoding="utf-8") as notes:
+            notes.write(f"{line}\n")
+
+    return note if console.silent else console.say
 
 
 class ImageTask:

@@ -7,7 +7,7 @@ from typing import Any
 
 from clrbench import environment, store
 from clrbench.spec import Spec
-from clrbench.store import CHECKPOINT, PROGRESS, Record, Result
+from clrbench.store import CHECKPOINT, NOTES, PROGRESS, Record, Result
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,11 @@ class RunFolders:
     def progress(self) -> Path:
         """The iteration that a run under way has reached."""
         return self.work / PROGRESS
+
+    @property
+    def notes(self) -> Path:
+        """What the run has to say while a sweep watches it, a line each."""
+        return self.work / NOTES
 
     def ended(self) -> Result | None:
         """How the run ended; None if it has not, or failed and may be tried again."""

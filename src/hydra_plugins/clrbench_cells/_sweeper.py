@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -55,6 +56,7 @@ class CellSweeper(Sweeper):
             raise ConfigError(f"hydra.sweeper.until={until} is unknown: take {SETTLED}, or leave it out")
         self._params, self._plan_only, self._branch, self._until = params or {}, plan_only, branch, until
         self._console = Console(highlight=False, soft_wrap=True)
+        self._say_once = cache(self._say)
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Make the launcher; it and its workers get jobs in place of overrides, and compose nothing."""
@@ -107,7 +109,7 @@ class CellSweeper(Sweeper):
         if is_tracked and (line := unheeded()):
             self._say(line)  # once, for workers say nothing
         carrier = Carrier(self._launch, self._say)
-        with _interruptible(able), Watch(able, self._console), _workers_stderr_in(self._log):
+        with _interruptible(able), Watch(able, self._console, self._say_once), _workers_stderr_in(self._log):
             carrier.carry_out(able)
         return carrier.reasons
 
