@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -298,6 +299,32 @@ def test_a_copy_that_another_job_stored_meanwhile_serves(tmp_path, monkeypatch):
     monkeypatch.setattr(sources, "read_npz", read_while_another_job_stores)
     assert sorted(load_npz(path).images.train.labels.tolist()) == sorted([0, 1, 2] * 3)
     assert len(list((tmp_path / "outputs" / "cache").iterdir())) == 1
+
+
+def test_who_may_read_the_cached_copy_is_what_the_umask_says(tmp_path):
+    write_npz(tmp_path / "mine.npz")
+    before = os.umask(0o027)
+    try:
+        load_npz(tmp_path / "mine.npz")
+    finally:
+        os.umask(before)
+    (folder,) = (tmp_path / "outputs" / "cache").iterdir()
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o640}
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o750
+
+
+def test_a_cached_copy_that_cannot_be_read_is_told_and_the_source_is_read(tmp_path, monkeypatch):
+    def refused(path: Path, **_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    write_npz(tmp_path / "mine.npz")
+    first = load_npz(tmp_path / "mine.npz")
+    loaded, said = np.load, list[str]()
+    monkeypatch.setattr(np, "load", lambda path, **more: (refused if Path(path).suffix == ".npy" else loaded)(path, **more))
+    second = load(Data("mine", ["npz"], str(tmp_path / "mine.npz"), batch_size=2), paths_in(tmp_path), said.append)
+    assert second.checksum == second.images.checksum() == first.checksum
+    (note,) = said
+    assert note.startswith(f"{next((tmp_path / 'outputs' / 'cache').iterdir())}: Permission denied: the images are read from")
 
 
 # Image folders

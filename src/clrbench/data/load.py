@@ -2,7 +2,7 @@
 
 import json
 import shutil
-import tempfile
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -177,9 +177,19 @@ def _streamed(cache: Path, name: str, read: Reader) -> LoadedSet:
 
 
 def _cached(folder: Path, name: str, read: Reader) -> LoadedSet:
+    """A set by way of its copy on disk; by its source alone where the copy is another user's and not for this one."""
+    notes: list[str] = []
     if not folder.is_dir():
-        notes: list[str] = []
         _store(folder, _compared(read, notes), notes)
+    try:
+        return _mapped(folder, name)
+    except PermissionError as error:
+        images = _compared(read, notes)
+        unread = f"{folder}: {error.strerror}: the images are read from their source; its owner opens it with chmod -R a+rX"
+        return LoadedSet(name, images, images.checksum(), [*notes, unread])
+
+
+def _mapped(folder: Path, name: str) -> LoadedSet:
     train, test = (
         Images(*(np.load(folder / f"{split}-{part}.npy", mmap_mode="c") for part in ("pixels", "labels")))
         for split in ("train", "test")
@@ -189,8 +199,8 @@ def _cached(folder: Path, name: str, read: Reader) -> LoadedSet:
 
 
 def _store(folder: Path, images: ImageSet, notes: Sequence[str]) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial_folder = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+    partial_folder = folder.with_name(f".{folder.name}-{uuid.uuid4().hex}")
+    partial_folder.mkdir(parents=True)  # as the umask says: tempfile would shut others out who share the folder
     try:
         for split, part in (("train", images.train), ("test", images.test)):
             assert isinstance(part, Images)
