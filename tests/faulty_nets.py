@@ -37,6 +37,14 @@ class Failing(SmallCNN):
         raise RuntimeError("the net is\nbroken")
 
 
+class Talking(SmallCNN):
+    """Prints a line in each step."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        print("a step", flush=True)
+        return super().forward(images)
+
+
 class Told(Callback):
     """No net, but what Hydra tells of each job that returned: adds its value to the file $STARTS."""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from commands import carried_out
 from conftest import ROOT
+from sweeps import NETS, results_by_status
 
 SHORT = ("iterations=2 epochs", "policy.step_size=1 epoch", "tracking.wandb=disabled")
 
@@ -119,6 +120,18 @@ def test_ctrl_c_ends_a_run_with_one_line_and_the_same_command_goes_on(tmp_path: 
     again = run(tmp_path, *long)
     assert re.search(r"goes on from iteration [\d,]+ of 1,000", again.stdout)
     assert again.returncode == 0
+
+
+def test_a_run_whose_reader_goes_away_ends_well(tmp_path: Path) -> None:
+    command = arguments_for(tmp_path, *SHORT, f"model.net._target_={NETS}.Talking")
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": os.environ | {"PYTHONPATH": str(ROOT / "tests")}}
+    with subprocess.Popen(command, cwd=ROOT, text=True, **pipes) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+        _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, "")
+    assert [(status, len(found)) for status, found in results_by_status(tmp_path).items()] == [("finished", 1)]
 
 
 def test_make_alone_lists_the_commands() -> None:

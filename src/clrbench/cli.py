@@ -30,6 +30,7 @@ from clrbench.lock import HeldElsewhereError
 from clrbench.orphans import end_with_parent
 from clrbench.policies import check_policy
 from clrbench.range_test.measuring import wants_measured_bounds, with_measured_bounds
+from clrbench.streams import make_lasting
 from clrbench.sweep.job import JOB, Job
 from clrbench.usage import without_what_nobody_chooses
 
@@ -69,6 +70,7 @@ def _carry_out(task: Callable[[DictConfig], Any]) -> None:
 
 def main(hydra_main: Callable[[], Any]) -> None:
     """Run a function made by hydra.main; the process ends with 1 after an error or a failed run."""
+    make_lasting()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise, where it would print a paragraph of its own
     try:
         sys.argv[1:] = options_first(sys.argv[1:])
@@ -142,6 +144,7 @@ def run_one(composed: DictConfig) -> float | None:
 def as_worker() -> None:
     """Prepare a process of a pool for runs."""
     end_with_parent()
+    make_lasting()
     # joblib puts a way of its own in the place of the platform's, and with that no DataLoader can start its processes.
     multiprocessing.set_start_method(multiprocessing.get_all_start_methods()[0], force=True)
 

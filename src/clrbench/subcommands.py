@@ -7,18 +7,36 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
+from functools import partial, wraps
 from pathlib import Path
 
 from rich.console import Console
 
 from clrbench.checkout import configurations
 from clrbench.errors import ClrbenchError
+from clrbench.streams import make_lasting
 
 _FOLDERS = {"results": "where records lie", "outputs": "where working files, your report among them, lie"}
 
 
+def _subcommand(carry_out: Callable[[], None], after_interrupt: str = "the same command starts anew") -> Callable[[], None]:
+    """End the process with 1 and one line after an error and after a Ctrl-C, even one that comes while modules are imported."""
+
+    @wraps(carry_out)
+    def subcommand() -> None:
+        make_lasting()
+        try:
+            carry_out()
+        except (ClrbenchError, OSError) as error:
+            sys.exit(f"error: {' '.join(str(error).split())}")
+        except KeyboardInterrupt:
+            sys.exit(f"error: interrupted; {after_interrupt}")
+
+    return subcommand
+
+
+@_subcommand
 def report() -> None:
     """Make your own report, in OUTPUTS/report, and print the answer that stands on top of it."""
     from clrbench.report import outputs
@@ -26,25 +44,25 @@ def report() -> None:
     from clrbench.report.terminal import print_answer
 
     arguments = _parser(report, "results", "outputs").parse_args()
-    with _one_line():
-        contents = gather(arguments.results, configurations(), outputs=arguments.outputs)
-        files = outputs.files(contents, arguments.outputs / "report", configurations())
-        outputs.write(files)
-        print_answer(_console(), contents.answer)
-        print("\n".join(map(str, files)))
+    contents = gather(arguments.results, configurations(), outputs=arguments.outputs)
+    files = outputs.files(contents, arguments.outputs / "report", configurations())
+    outputs.write(files)
+    print_answer(_console(), contents.answer)
+    print("\n".join(map(str, files)))
 
 
+@_subcommand
 def verify() -> None:
     """Compute every number of your own report anew from the records, and compare; the process ends with 1 where one differs."""
     from clrbench.report import outputs
 
     arguments = _parser(verify, "results", "outputs").parse_args()
-    with _one_line():
-        files = outputs.own(arguments.results, arguments.outputs, configurations())
-        outputs.verify(files, "clrbench report")
-        print(f"{len(files)} files are what the records make")
+    files = outputs.own(arguments.results, arguments.outputs, configurations())
+    outputs.verify(files, "clrbench report")
+    print(f"{len(files)} files are what the records make")
 
 
+@_subcommand
 def dashboard() -> None:
     """Show the runs in Trackio, on this machine only and live while a sweep goes on. Ctrl-C ends it."""
     from clrbench.tracking.trackio_page import dashboard as serve
@@ -53,10 +71,11 @@ def dashboard() -> None:
     parser.add_argument("--port", type=int, default=7860, help="the port, or the first free one after it (7860)")
     parser.add_argument("--no-browser", action="store_true", help="print the address, open no browser")
     arguments = parser.parse_args()
-    with _one_line(), contextlib.suppress(KeyboardInterrupt):
+    with contextlib.suppress(KeyboardInterrupt):
         serve(arguments.results, arguments.outputs, arguments.port, not arguments.no_browser, partial(print, flush=True))
 
 
+@partial(_subcommand, after_interrupt="the same command uploads the rest")
 def sync() -> None:
     """Upload to W&B, from the records, what it lacks: runs that were offline, or whose server went away."""
     from clrbench.tracking.sync import Destination
@@ -67,11 +86,11 @@ def sync() -> None:
     parser.add_argument("--project", help="the W&B project (default: the project of each run)")
     parser.add_argument("--entity", help="the W&B user or team (default: that of each run, else of your account)")
     arguments = parser.parse_args()
-    with _one_line("the same command uploads the rest"):
-        destination = Destination(arguments.project, arguments.entity)
-        upload(arguments.outputs, arguments.results, destination, _console(), every=arguments.every)
+    destination = Destination(arguments.project, arguments.entity)
+    upload(arguments.outputs, arguments.results, destination, _console(), every=arguments.every)
 
 
+@_subcommand
 def publish() -> None:
     """Copy the finished records of an experiment from RESULTS/runs to RESULTS/evidence, which ships; of the league its rows."""
     from clrbench import store
@@ -80,19 +99,19 @@ def publish() -> None:
     parser = _parser(publish, "results", "outputs")
     parser.add_argument("experiment", help="the name of a folder in RESULTS/runs")
     arguments = parser.parse_args()
-    with _one_line():
-        if arguments.experiment == LEAGUE:
-            print(*write_rows(arguments.results / LEAGUE, read_rows(arguments.outputs / LEAGUE)), sep="\n")
-            return
-        published = store.publish(arguments.results, arguments.experiment)
-        folder = arguments.results / "evidence" / arguments.experiment
-        if not published:
-            print(f"no new records: {folder} has all that have finished")
-            return
-        print(*published, sep="\n")
-        print(f"{len(published)} new records; commit {folder} to ship them")
+    if arguments.experiment == LEAGUE:
+        print(*write_rows(arguments.results / LEAGUE, read_rows(arguments.outputs / LEAGUE)), sep="\n")
+        return
+    published = store.publish(arguments.results, arguments.experiment)
+    folder = arguments.results / "evidence" / arguments.experiment
+    if not published:
+        print(f"no new records: {folder} has all that have finished")
+        return
+    print(*published, sep="\n")
+    print(f"{len(published)} new records; commit {folder} to ship them")
 
 
+@partial(_subcommand, after_interrupt="the same command saves the rest")
 def wandb() -> None:
     """Save the comparison of runs on Weights & Biases: a workspace for each experiment, and a report with the answer."""
     from clrbench.report.contents import gather
@@ -105,12 +124,11 @@ def wandb() -> None:
     parser.add_argument("--experiment", help="only this experiment (default: all that you have runs of)")
     arguments = parser.parse_args()
     title = f"clrbench: {arguments.experiment or 'the claims of the paper'}"
-    with _one_line("the same command saves the rest"):
-        contents = gather(arguments.results, configurations())
-        for fault in contents.faults:
-            print(f"left out: {fault}", file=sys.stderr)
-        for saved in save(arguments.project, arguments.entity, title, selected(contents, arguments.experiment)):
-            print(f"{saved.name}: {saved.url}")
+    contents = gather(arguments.results, configurations())
+    for fault in contents.faults:
+        print(f"left out: {fault}", file=sys.stderr)
+    for saved in save(arguments.project, arguments.entity, title, selected(contents, arguments.experiment)):
+        print(f"{saved.name}: {saved.url}")
 
 
 def _parser(subcommand: Callable[[], None], *folders: str) -> argparse.ArgumentParser:
@@ -130,14 +148,3 @@ def _existing(text: str) -> Path:
 
 def _console() -> Console:
     return Console(highlight=False, soft_wrap=True)
-
-
-@contextlib.contextmanager
-def _one_line(after_interrupt: str = "the same command starts anew") -> Iterator[None]:
-    """End the process with 1 and one line after an error, and after a Ctrl-C."""
-    try:
-        yield
-    except (ClrbenchError, OSError) as error:
-        sys.exit(f"error: {' '.join(str(error).split())}")
-    except KeyboardInterrupt:
-        sys.exit(f"error: interrupted; {after_interrupt}")

@@ -24,6 +24,7 @@ from clrbench.packages import PACKAGES
 from clrbench.quiet import quiet
 from clrbench.spec import RunSpec, Spec, resolve
 from clrbench.store import Evaluation, Record, Result
+from clrbench.streams import make_lasting
 from clrbench.training import processes
 from clrbench.training.build import build
 from clrbench.training.checkpoints import leave_checkpoint, resumable_iteration
@@ -108,6 +109,7 @@ def _with_processes(run: RunFolders, console: Console, overrides: Sequence[str],
 
 def _one_of_several(config: Config, silent: bool, overrides: Sequence[str], planned: str, mirrors: Mirrors) -> None:
     """What each process of a run does: all of them train, the first one keeps the record and talks."""
+    make_lasting()
     is_first = ComputePlace.of(config.trainer).is_first
     console = Console(silent or not is_first)
     run = RunFolders.of(_resolved(config, console, planned))

@@ -26,6 +26,7 @@ from clrbench.arguments import check_arm
 from clrbench.config import PathNames, config_dirs
 from clrbench.errors import ClrbenchError, ConfigError
 from clrbench.lock import clear_lock
+from clrbench.streams import lasting
 from clrbench.sweep.carry import Carrier, conclude, failures
 from clrbench.sweep.cells import Cell
 from clrbench.sweep.faults import Fault
@@ -242,7 +243,7 @@ def _workers_stderr_in(log: Path) -> Iterator[None]:
     with contextlib.suppress(OSError):
         log.parent.mkdir(parents=True, exist_ok=True)
     ours = os.dup(2)
-    with os.fdopen(ours, "w", buffering=1, errors="backslashreplace") as stderr, contextlib.redirect_stderr(stderr):
+    with os.fdopen(ours, "w", buffering=1) as stderr, contextlib.redirect_stderr(lasting(stderr)):
         theirs = _opened(log)
         os.dup2(theirs, 2)
         os.close(theirs)
