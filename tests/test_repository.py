@@ -55,7 +55,7 @@ _LAYERS = (
         "schema",
         "seeds",
     ),
-    ("packages", "unofficial", "checkout", "environment", "orphans", "interrupts", "quiet", "streams"),
+    ("packages", "unofficial", "checkout", "environment", "orphans", "interrupts", "quiet", "screen", "streams"),
     ("models", "optim", "driver", "callback", "store", "lock", "task_form", "config", "policies"),
     ("measure", "runs", "data", "problems", "spec"),
     ("range_test",),

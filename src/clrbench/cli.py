@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -30,6 +31,7 @@ from clrbench.lock import HeldElsewhereError
 from clrbench.orphans import end_with_parent
 from clrbench.policies import check_policy
 from clrbench.range_test.measuring import wants_measured_bounds, with_measured_bounds
+from clrbench.screen import say, screen
 from clrbench.streams import make_lasting
 from clrbench.sweep.job import JOB, Job
 from clrbench.usage import without_what_nobody_chooses
@@ -164,11 +166,12 @@ def _bound(composed: DictConfig) -> config.Config:
     from clrbench.spec import resolve
     from clrbench.sweep.screening import with_screened_bounds
 
-    composed = with_screened_bounds(composed, lambda tried: resolve(tried, load(tried.data, tried.paths)), print)
+    tell = partial(say, screen())
+    composed = with_screened_bounds(composed, lambda tried: resolve(tried, load(tried.data, tried.paths, tell)), tell)
     if wants_measured_bounds(composed):
         from clrbench.sweep.ramps import carry_out
 
-        composed = with_measured_bounds(composed, carry_out, print)
+        composed = with_measured_bounds(composed, carry_out, tell)
     bound = config.checked(composed)
     check_policy(bound)
     return bound
@@ -200,20 +203,18 @@ def _record_invalid(composed: DictConfig, overrides: Sequence[str], error: Excep
 
 def measure_bounds(composed: DictConfig) -> None:
     """Carry out the ramps of a range test, print the bounds and draw the curve. The process ends with 1 after an error."""
-    from rich.console import Console
-
     from clrbench.range_test.measuring import to_measure
     from clrbench.range_test.picture import draw
     from clrbench.report.terminal import print_bounds
     from clrbench.sweep.ramps import carry_out
 
+    console = screen()
     try:
-        measured = carry_out(to_measure(composed), print)
+        measured = carry_out(to_measure(composed), partial(say, console))
     except (ClrbenchError, OSError) as error:
         _stop(" ".join(str(error).split()))  # Hydra would print a line of its own about it
     picture = Path(composed.paths.outputs) / "report" / f"{measured.file_name}.svg"
     draw(measured.curves, measured.bounds, ", ".join(measured.subject), picture, measured.classes)
-    console = Console(highlight=False, soft_wrap=True)
     typed = [*HydraConfig.get().overrides.task, "bounds=range_test"]
     print_bounds(console, measured.bounds, f"{program()} {shlex.join(typed)}")
     console.print(str(picture), markup=False)

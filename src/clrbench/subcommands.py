@@ -11,8 +11,6 @@ from collections.abc import Callable
 from functools import partial, wraps
 from pathlib import Path
 
-from rich.console import Console
-
 from clrbench.checkout import configurations
 from clrbench.errors import ClrbenchError
 from clrbench.streams import make_lasting
@@ -42,12 +40,13 @@ def report() -> None:
     from clrbench.report import outputs
     from clrbench.report.contents import gather
     from clrbench.report.terminal import print_answer
+    from clrbench.screen import screen
 
     arguments = _parser(report, "results", "outputs").parse_args()
     contents = gather(arguments.results, configurations(), outputs=arguments.outputs)
     files = outputs.files(contents, arguments.outputs / "report", configurations())
     outputs.write(files)
-    print_answer(_console(), contents.answer)
+    print_answer(screen(), contents.answer)
     print("\n".join(map(str, files)))
 
 
@@ -78,6 +77,7 @@ def dashboard() -> None:
 @partial(_subcommand, after_interrupt="the same command uploads the rest")
 def sync() -> None:
     """Upload to W&B, from the records, what it lacks: runs that were offline, or whose server went away."""
+    from clrbench.screen import screen
     from clrbench.tracking.sync import Destination
     from clrbench.tracking.sync import sync as upload
 
@@ -87,7 +87,7 @@ def sync() -> None:
     parser.add_argument("--entity", help="the W&B user or team (default: that of each run, else of your account)")
     arguments = parser.parse_args()
     destination = Destination(arguments.project, arguments.entity)
-    upload(arguments.outputs, arguments.results, destination, _console(), every=arguments.every)
+    upload(arguments.outputs, arguments.results, destination, screen(), every=arguments.every)
 
 
 @_subcommand
@@ -144,7 +144,3 @@ def _existing(text: str) -> Path:
     if not Path(text).is_dir():
         raise argparse.ArgumentTypeError(f"{text!r} is no folder: name the one that has runs/ or evidence/")
     return Path(text)
-
-
-def _console() -> Console:
-    return Console(highlight=False, soft_wrap=True)

@@ -109,11 +109,18 @@ def lines(decided: Decided) -> list[str]:
         *(f"note     {line}" for line in decided.notes),
         f"cost     {decided.runs} runs of {decided.iterations:,} iterations, {decided.hours:.2f} h of training",
         *_price(decided),
+        *to_copy(decided),
+        *_more(decided),
+    ]
+
+
+def to_copy(decided: Decided) -> list[str]:
+    """The lines of the answer that one copies: a command, and Python."""
+    return [
         f"run      {decided.command}",
         f"yours    from clrbench import CyclicLR{', schedules' * ('schedules.' in decided.snippet)}",
         f"         clr = {decided.snippet}",
         f"         Trainer(max_steps={decided.iterations}, callbacks=[clr])  # or clr.attach(optimizer) in a loop of your own",
-        *_more(decided),
     ]
 
 

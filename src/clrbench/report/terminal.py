@@ -23,6 +23,7 @@ from clrbench.measure import PERCENT
 from clrbench.range_test.judge import FoundBounds
 from clrbench.report.decision import how_to_choose
 from clrbench.runs import Run
+from clrbench.screen import say
 
 _COLOURS = {HOLDS: "green", FAILS: "red"}
 
@@ -32,9 +33,9 @@ def print_summary(console: Console, title: str, runs: Sequence[Run], conf: Path,
     arms = arms_of(runs)
     console.print(summary_table(summarize(arms), title, console.width))
     for sentence in [*leads(arms), *decomposition_in_words(arms)]:
-        console.print(escape(here_in(sentence)))
+        say(console, here_in(sentence))
     if len({arm.name for arm in arms}) > 1:
-        console.print(escape(how_to_choose(all(run.is_of_images for run in runs))))
+        say(console, how_to_choose(all(run.is_of_images for run in runs)))
     verdicts = [verdict for verdict in judge_all(runs, conf, results) if any(verdict.source == run.source for run in runs)]
     if verdicts:
         console.print(verdict_table(verdicts))
@@ -149,20 +150,20 @@ def _accuracy(row: dict[str, Any]) -> str:
 def print_answer(console: Console, answer: Answer | None) -> None:
     """The answer that README and page show, in the same sentences."""
     if answer is None:
-        console.print(escape(here_in(NO_ANSWER)))
+        say(console, here_in(NO_ANSWER))
         return
     for heading, lines in answer.parts:
         console.print(f"[bold]{heading}[/bold]")
         for line in lines:
-            console.print(f"  {escape(here_in(line))}")
+            say(console, f"  {here_in(line)}")
 
 
 def print_bounds(console: Console, bounds: FoundBounds, command: str) -> None:
     """The bounds that a range test shows, why, and the settings that train with them."""
     console.print(f"[bold]{bounds.verdict}[/bold]")
     for line in bounds.reasons:
-        console.print(f"  - {escape(line)}")
+        say(console, f"  - {line}")
     for name, rate, (low, high) in bounds.found:
         console.print(f"{name:<8} {rate:.3g}  [{low:.3g}, {high:.3g}]")
     if bounds.found:
-        console.print(f"train with them: {escape(command)}")
+        console.print(f"train with them: {command}", markup=False)

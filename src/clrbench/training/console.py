@@ -6,10 +6,10 @@ from typing import Any
 
 import pytorch_lightning as pl
 from rich.console import Console as RichConsole
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import nn
 
+from clrbench.screen import say, screen
 from clrbench.spec import RunSpec, Spec
 from clrbench.training.every import Every
 
@@ -17,20 +17,20 @@ _MOVES_A_SECOND = 4
 
 
 class Console:
-    """Plain lines and, on a terminal, a bar with the time left. `silent` leaves both to the sweep that watches the records."""
+    """Sentences and, on a terminal, a bar with the time left. `silent` leaves both to the sweep that watches the records."""
 
     def __init__(self, silent: bool = False) -> None:
         self.silent = silent
-        self._rich = RichConsole(highlight=False, soft_wrap=True, quiet=silent)
+        self._rich = screen(quiet=silent)
 
     def say(self, line: str) -> None:
         """Print one line."""
-        self._rich.print(escape(line))
+        say(self._rich, line)
 
     def plan(self, spec: Spec, trained: Sequence[tuple[str, str]], folder: Path, start: int) -> None:
         """Say what will run, a line a choice, and what is unusual about it. trained: the lines of its task."""
         for name, text in [*trained, *_plan(spec, folder)]:
-            self._rich.print(f"[bold]{name:<10}[/bold]{escape(text)}")
+            say(self._rich, text, label=f"{name:<10}")
         if start:
             self.say(f"goes on from iteration {start:,} of {spec.iterations:,}")
         for line in spec.warnings:

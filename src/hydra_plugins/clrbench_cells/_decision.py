@@ -18,7 +18,7 @@ from clrbench.decision.trials import Candidate, Trial
 from clrbench.errors import ClrbenchError, ConfigError
 from clrbench.files import write_text
 from clrbench.range_test.measuring import to_measure
-from clrbench.report.decision import Decided, as_json, lines
+from clrbench.report.decision import Decided, as_json, lines, to_copy
 from clrbench.report.decision_picture import picture
 from clrbench.runs import OWN, Run, run_of
 from clrbench.spec import without_places
@@ -155,8 +155,12 @@ class DecisionSweeper(CellSweeper):
             range_test=tested,
             notes=_notes(question, state, last),
         )
+        in_one_piece = to_copy(decided)
         for line in lines(decided):
-            self._say(line)
+            if line in in_one_piece:
+                self._console.print(line, markup=False)
+            else:
+                self._say(line)
         name = f"{'-'.join(decided.task)}-{question.iterations}"
         files = {"json": json.dumps(as_json(decided), indent=1) + "\n", "svg": picture(decided)}
         folder = Path(self._paths.outputs) / "decide"

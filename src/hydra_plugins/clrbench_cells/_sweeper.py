@@ -18,14 +18,13 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from joblib import effective_n_jobs
 from omegaconf import DictConfig, OmegaConf, open_dict
-from rich.console import Console
-from rich.markup import escape
 
 from clrbench.analysis.commands import as_typed
 from clrbench.arguments import check_arm
 from clrbench.config import PathNames, config_dirs
 from clrbench.errors import ClrbenchError, ConfigError
 from clrbench.lock import clear_lock
+from clrbench.screen import say, screen
 from clrbench.streams import lasting
 from clrbench.sweep.carry import Carrier, conclude, failures
 from clrbench.sweep.cells import Cell
@@ -56,7 +55,7 @@ class CellSweeper(Sweeper):
         if until not in (None, SETTLED):
             raise ConfigError(f"hydra.sweeper.until={until} is unknown: take {SETTLED}, or leave it out")
         self._params, self._plan_only, self._branch, self._until = params or {}, plan_only, branch, until
-        self._console = Console(highlight=False, soft_wrap=True)
+        self._console = screen()
         self._say_once = cache(self._say)
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
@@ -163,7 +162,7 @@ class CellSweeper(Sweeper):
         return composed
 
     def _say(self, line: str) -> None:
-        self._console.print(escape(line))
+        say(self._console, line)
 
     def _launch(self, jobs: Sequence[Path]) -> Sequence[str | None]:
         assert self.launcher is not None
