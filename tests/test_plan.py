@@ -65,12 +65,17 @@ def test_a_fault_that_cells_share_is_one_line_and_where_none_can_run_there_are_n
     )
 
 
-def test_faults_are_grouped_by_their_reason_whatever_file_holds_the_traceback(make_cell: MakeCell) -> None:
-    a, b, c = (make_cell(name) for name in "abc")
-    reasons = {a: "broken (traceback in a/error.log)", b: "too big", c: "broken (traceback in c/error.log)"}
+def test_faults_are_grouped_by_their_reason_in_whichever_file_of_a_cell_it_lies(make_cell: MakeCell) -> None:
+    a, b, c, d, e = (make_cell(name) for name in "abcde")
+    broken, full = (
+        {cell: f"broken (traceback in {cell.work}/error.log)" for cell in (a, c)},
+        f"{e.record.folder}/evals.csv: full",
+    )
+    reasons = {**broken, b: "too big", d: f"{d.record.folder}/evals.csv: full", e: full}
     assert [(fault.label, fault.reason) for fault in faults(reasons)] == [
-        ("policy=a seed=[1] and 1 more", "broken (traceback in a/error.log)"),
+        ("policy=a seed=[1] and 1 more", broken[a]),
         ("policy=b seed=[1]", "too big"),
+        ("policy=d seed=[1] and 1 more", reasons[d]),
     ]
 
 

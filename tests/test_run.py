@@ -1,6 +1,7 @@
 """A run, from its configuration to its record."""
 
 import csv
+import errno
 import os
 import signal
 import subprocess
@@ -8,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 import torch
@@ -299,3 +300,42 @@ def test_every_optimizer_learns_at_the_bounds_that_it_brings(make_config: MakeCo
     _, record = train(make_config(f"optimizer={optimizer}", "iterations=8 epochs", "policy.step_size=2 epochs"))
     losses = [row.train_loss for row in record.evaluations()]
     assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("has_log", [True, False])
+def test_a_full_disk_fails_the_run_by_the_file_that_has_no_room_and_what_to_do(
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch, has_log: bool
+) -> None:
+    def full(self: object, path: Path, *_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/tmp/scratch", None, str(path))
+
+    def full_too(path: Path, *_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(running.pl.Trainer, "save_checkpoint", full)
+    if not has_log:
+        monkeypatch.setattr(running, "write_text", full_too)
+    config = make_config(*SHORT)
+    result, _ = train(config)
+    run = running.RunFolders.of(spec_of(config))
+    room = "No space left on device: make room, and the same command goes on"
+    log = f"traceback in {run.log}" if has_log else f"no traceback: {run.log}: {room}"
+    assert (result.status, result.reason) == ("failed", f"{run.checkpoint}: {room} ({log})")
+    assert run.log.exists() == has_log
+
+
+def test_a_full_disk_at_the_end_of_a_run_is_an_error_of_the_file_that_has_no_room(
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = torch.save
+
+    def full(state: object, file: IO[bytes], **settings: object) -> None:
+        if "weights" in str(getattr(file, "name", "")):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(state, file, **settings)
+
+    monkeypatch.setattr(torch, "save", full)
+    config = make_config("iterations=2")
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        train(config)
+    assert caught.value.filename == str(running.RunFolders.of(spec_of(config)).weights)

@@ -215,6 +215,30 @@ def test_a_step_of_the_replacement_that_fails_leaves_the_old_file_and_nothing_el
     assert names(tmp_path) == ["file"]
 
 
+@pytest.mark.parametrize("files", [(), ("PARTIAL",), ("PARTIAL", "TARGET"), ("/tmp/tmp7", "PARTIAL")])
+def test_an_error_of_the_replacement_names_the_file_that_is_replaced(tmp_path, files):
+    path = tmp_path / "file"
+
+    def fail() -> None:
+        with replacing(path) as partial:
+            named = [{"PARTIAL": str(partial), "TARGET": str(path)}.get(name, name) for name in files]
+            raise OSError(28, "No space left on device", *named[:1], *([None, named[1]] if len(named) > 1 else []))
+
+    with pytest.raises(OSError, match=r"No space left on device") as caught:
+        fail()
+    assert (caught.value.errno, caught.value.filename, caught.value.filename2) == (28, str(path), None)
+
+
+def test_an_error_of_another_file_is_raised_as_it_is(tmp_path):
+    def fail() -> None:
+        with replacing(tmp_path / "file"):
+            (tmp_path / "nowhere").read_text()
+
+    with pytest.raises(FileNotFoundError) as caught:
+        fail()
+    assert caught.value.filename == str(tmp_path / "nowhere")
+
+
 def test_nothing_waits_for_the_disk_where_kills_alone_are_to_be_survived(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda file: pytest.fail("waited"))
     write_text(tmp_path / "file", "new", flush=False)

@@ -26,7 +26,7 @@ from clrbench import config, interrupts, store
 from clrbench.arguments import check_arm, check_choices, check_search, options_first
 from clrbench.checkout import configurations, program
 from clrbench.complaints import in_one_line
-from clrbench.errors import ClrbenchError
+from clrbench.errors import ClrbenchError, worded
 from clrbench.lock import HeldElsewhereError
 from clrbench.orphans import end_with_parent
 from clrbench.policies import check_policy
@@ -84,7 +84,7 @@ def main(hydra_main: Callable[[], Any]) -> None:
     except (HydraException, OmegaConfBaseException) as error:
         _stop(in_one_line(error, sys.argv[1:], _compose_anew))
     except (ClrbenchError, OSError) as error:
-        _stop(" ".join(str(error).split()))
+        _stop(worded(error))
     except KeyboardInterrupt:
         _stop("interrupted; the same command goes on from the last evaluation")
 
@@ -138,7 +138,7 @@ def run_one(composed: DictConfig) -> float | None:
         return _run(_bound(composed), [*config.config_dirs(HydraConfig.get()), *overrides])
     except (ClrbenchError, OSError) as error:
         if HydraConfig.get().mode == RunMode.RUN:
-            _stop(" ".join(str(error).split()))
+            _stop(worded(error))
         _record_invalid(composed, overrides, error)
         raise
 
@@ -198,7 +198,7 @@ def _record_invalid(composed: DictConfig, overrides: Sequence[str], error: Excep
 
     with contextlib.suppress(OSError):  # a full disk may be the very reason
         record = invalid_record(Path(composed.paths.results), composed.experiment, overrides)
-        write_invalid(record, overrides, " ".join(str(error).split()))
+        write_invalid(record, overrides, worded(error))
 
 
 def measure_bounds(composed: DictConfig) -> None:
@@ -212,7 +212,7 @@ def measure_bounds(composed: DictConfig) -> None:
     try:
         measured = carry_out(to_measure(composed), partial(say, console))
     except (ClrbenchError, OSError) as error:
-        _stop(" ".join(str(error).split()))  # Hydra would print a line of its own about it
+        _stop(worded(error))  # Hydra would print a line of its own about it
     picture = Path(composed.paths.outputs) / "report" / f"{measured.file_name}.svg"
     draw(measured.curves, measured.bounds, ", ".join(measured.subject), picture, measured.classes)
     typed = [*HydraConfig.get().overrides.task, "bounds=range_test"]

@@ -11,7 +11,10 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def replacing(path: Path, *, flush: bool = True) -> Iterator[Path]:
-    """Give a path beside `path` to write to; when the block ends well, it takes the place of `path`."""
+    """Give a path beside `path` to write to; when the block ends well, it takes the place of `path`.
+
+    An OSError that names no file, or the one beside, is raised as one of `path`, which its reader knows.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -20,6 +23,11 @@ def replacing(path: Path, *, flush: bool = True) -> Iterator[Path]:
             with partial.open("rb") as file:
                 os.fsync(file.fileno())
         partial.replace(path)
+    except OSError as error:
+        of_whom = {error.filename, error.filename2}
+        if error.errno is not None and (of_whom == {None} or str(partial) in of_whom):
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
     finally:
         partial.unlink(missing_ok=True)
 

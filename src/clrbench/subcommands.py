@@ -12,7 +12,7 @@ from functools import partial, wraps
 from pathlib import Path
 
 from clrbench.checkout import configurations
-from clrbench.errors import ClrbenchError
+from clrbench.errors import ClrbenchError, worded
 from clrbench.streams import make_lasting
 
 _FOLDERS = {"results": "where records lie", "outputs": "where working files, your report among them, lie"}
@@ -27,7 +27,7 @@ def _subcommand(carry_out: Callable[[], None], after_interrupt: str = "the same 
         try:
             carry_out()
         except (ClrbenchError, OSError) as error:
-            sys.exit(f"error: {' '.join(str(error).split())}")
+            sys.exit(f"error: {worded(error, '--results DIR or --outputs DIR')}")
         except KeyboardInterrupt:
             sys.exit(f"error: interrupted; {after_interrupt}")
 

@@ -1,13 +1,10 @@
 """Why cells cannot be run, said once for all that share the reason."""
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from clrbench.sweep.cells import Cell
-
-_OWN_LOG = re.compile(r" \(traceback in [^()]*\)$")
 
 
 @dataclass(frozen=True)
@@ -25,8 +22,15 @@ class Fault:
 
 
 def faults(reasons: Mapping[Cell, str]) -> list[Fault]:
-    """The cells grouped by their reasons, which count as equal where only the file of the traceback differs."""
+    """The cells grouped by their reasons, which count as equal where only the cells' own folders differ."""
     groups: dict[str, list[Cell]] = defaultdict(list)
     for cell, reason in reasons.items():
-        groups[_OWN_LOG.sub("", reason)].append(cell)
+        groups[_shared(cell, reason)].append(cell)
     return [Fault(reasons[cells[0]], tuple(cells)) for cells in groups.values()]
+
+
+def _shared(cell: Cell, reason: str) -> str:
+    """A reason without the folders of its cell; one that cannot be run has none."""
+    for folder in () if cell.error else (cell.work, cell.record.folder):
+        reason = reason.replace(str(folder), "")
+    return reason

@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from clrbench.complaints import Compose, in_one_line
 from clrbench.config import Config, Data, PathNames, checked
 from clrbench.data.load import load
-from clrbench.errors import ClrbenchError
+from clrbench.errors import ClrbenchError, worded
 from clrbench.policies import check_policy
 from clrbench.range_test.measuring import Find, with_measured_bounds, with_ramp_bounds
 from clrbench.spec import RunSpec, Spec, resolve
@@ -78,7 +78,7 @@ class Planner:
         except (HydraException, OmegaConfBaseException) as error:  # some of which are an OSError too
             return self._invalid(overrides, in_one_line(error, overrides, self._compose)), None
         except (ClrbenchError, OSError) as error:
-            return self._invalid(overrides, " ".join(str(error).split())), None
+            return self._invalid(overrides, worded(error)), None
         cell = self._cell_of(spec, overrides)
         if warning := spec.changed_text(cell.record):
             self._say_once(warning)

@@ -17,8 +17,8 @@ from clrbench import store
 from clrbench.callback import CyclicLR
 from clrbench.config import PRECISIONS, Config
 from clrbench.data.load import load
-from clrbench.errors import ClrbenchError, DataError
-from clrbench.files import replacing
+from clrbench.errors import ClrbenchError, DataError, worded
+from clrbench.files import replacing, write_text
 from clrbench.lock import HeldElsewhereError, RunLock, locked, refuse_if_held
 from clrbench.packages import PACKAGES
 from clrbench.quiet import quiet
@@ -179,10 +179,7 @@ def _fit(run: RunFolders, lock: RunLock, task: Task, module: Any, start: int, mi
             # Lightning leaves the signal ignored.
             signal.signal(signal.SIGINT, signal.default_int_handler)
             raise KeyboardInterrupt from None
-        run.log.parent.mkdir(parents=True, exist_ok=True)
-        run.log.write_text(traceback.format_exc())
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        return _result(run, task, recorder, store.FAILED, f"{reason} (traceback in {run.log})")
+        return _result(run, task, recorder, store.FAILED, f"{_reason(error)} ({_logged(run.log)})")
     # Once more, for a run that was killed behind its last checkpoint.
     on_evaluation(recorder.rows, flush=True)
     if recorder.diverged:
@@ -193,9 +190,22 @@ def _fit(run: RunFolders, lock: RunLock, task: Task, module: Any, start: int, mi
             "it, stopped it, and runs are compared at equal budgets"
         )
         return _result(run, task, recorder, store.FAILED, reason)
-    with replacing(run.weights) as partial_file:
-        torch.save(module.state_dict(), partial_file)
+    with replacing(run.weights) as partial_path, partial_path.open("wb") as file:  # by its path, torch would raise no OSError
+        torch.save(module.state_dict(), file)
     return _result(run, task, recorder, store.FINISHED)
+
+
+def _reason(error: BaseException) -> str:
+    return worded(error) if isinstance(error, OSError) else " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def _logged(log: Path) -> str:
+    """Write down the traceback of the error that is handled, and say where; what cannot be written hides no error."""
+    try:
+        write_text(log, traceback.format_exc())
+    except OSError as error:
+        return f"no traceback: {worded(error)}"
+    return f"traceback in {log}"
 
 
 def _is_interrupt(error: BaseException) -> bool:

@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from clrbench.analysis.commands import as_typed
 from clrbench.arguments import check_arm
 from clrbench.config import PathNames, config_dirs
-from clrbench.errors import ClrbenchError, ConfigError
+from clrbench.errors import ClrbenchError, ConfigError, worded
 from clrbench.lock import clear_lock
 from clrbench.screen import say, screen
 from clrbench.streams import lasting
@@ -214,8 +214,8 @@ def _reason(returned: JobReturn) -> str | None:
     try:
         with contextlib.redirect_stderr(io.StringIO()):  # Hydra would say the overrides of the job, which a job has none of
             _ = returned.return_value
-    except ClrbenchError as error:
-        return " ".join(str(error).split())
+    except (ClrbenchError, OSError) as error:
+        return worded(error)
     except Exception as error:
         return f"{type(error).__name__}: {' '.join(str(error).split())}"
     return None
