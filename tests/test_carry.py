@@ -22,6 +22,8 @@ from clrbench.analysis.commands import as_typed
 from clrbench.config import checked
 from clrbench.errors import ConfigError
 from clrbench.lock import lock_path
+from clrbench.store import Record
+from clrbench.sweep import carry
 from clrbench.sweep.carry import Carrier, conclude
 from clrbench.sweep.cells import Cell, state_of
 from clrbench.sweep.job import JOB, Job
@@ -140,6 +142,24 @@ def test_an_error_outside_of_a_training_fails_its_cell_alone_and_is_recorded(
     failed, last = capsys.readouterr().err.splitlines()
     assert failed == "failed: policy=a seed=[1]: ValueError: no such thing"
     assert last.startswith("1 of 2 runs failed")
+
+
+def test_records_that_could_not_be_written_are_counted_and_not_pointed_to(
+    make_cell: MakeCell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def written(record: Record, *_: object) -> None:
+        if record != cells[0].invalid:
+            raise OSError(28, "No space left on device")
+        record.folder.mkdir(parents=True)
+
+    cells = [make_cell("a"), make_cell("b"), make_cell("c")]
+    monkeypatch.setattr(carry, "write_invalid", written)
+    sweeper = sweeper_with(None)
+    sweeper.config = DictConfig({"paths": {"data": "data", "results": "results", "outputs": "outputs"}})
+    with pytest.raises(SystemExit):
+        sweeper._fail(carry.failures(cells, {}), len(cells))
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert f" Their records: {cells[0].invalid.folder.parent}; 2 could not be recorded; what" in last
 
 
 def test_lengths_in_a_sweep_are_told_and_recorded_as_they_are_typed() -> None:

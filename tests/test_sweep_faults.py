@@ -115,7 +115,10 @@ def test_a_results_folder_that_is_read_only_fails_each_cell_with_the_reason(tmp_
             subprocess.run(["mount", "-o", "remount,ro", results], check=True)
         else:
             results.mkdir(mode=0o500)
-        assert_each_cell_failed(run(tmp_path, *CELLS), str(results))
+        done = run(tmp_path, *CELLS)
+        assert_each_cell_failed(done, f"{results}/runs: ")
+        assert "2 could not be recorded" in done.stderr
+        assert "Their records" not in done.stderr
         assert list(results.iterdir()) == []
 
 

@@ -175,10 +175,9 @@ class CellSweeper(Sweeper):
             print(f"failed: {fault.label}: {fault.reason}", file=sys.stderr)
         if found:
             failed = [cell for fault in found for cell in fault.cells]
-            where = ", ".join(sorted({str(cell.invalid.folder.parent) for cell in failed}))
             print(
                 f"{len(failed)} of {cells} runs failed; the same command tries them again. "
-                f"Their records: {where}; what their processes said: {self._log}",
+                f"{_records_of(failed)}; what their processes said: {self._log}",
                 file=sys.stderr,
             )
             sys.exit(1)
@@ -207,6 +206,15 @@ def _nothing(override: Override) -> str:
     else:
         remedy = "range goes from the first up to below the last: write seed=range(1,4) for 1, 2 and 3"
     return f"{override.input_line} has no values: {remedy}"
+
+
+def _records_of(failed: Sequence[Cell]) -> str:
+    """Where the records of cells that failed lie, and of how many none could be written."""
+    kept = [cell for cell in failed if cell.record.folder.is_dir() or cell.invalid.folder.is_dir()]
+    where = ", ".join(sorted({str(cell.invalid.folder.parent) for cell in kept}))
+    told = [f"Their records: {where}"] * bool(kept)
+    told += [f"{len(failed) - len(kept)} could not be recorded"] * (len(kept) < len(failed))
+    return "; ".join(told)
 
 
 def _reason(returned: JobReturn) -> str | None:
