@@ -1,5 +1,9 @@
 """One run of the suite, or with -m a sweep: `python train.py policy=exp_range`; `python train.py --help` lists the choices."""
 
+from clrbench import interrupts
+
+interrupts.tell_in_one_line()  # also while what follows is imported, which takes seconds
+
 import hydra
 from omegaconf import DictConfig
 

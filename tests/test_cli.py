@@ -13,6 +13,8 @@ from commands import carried_out
 from conftest import ROOT
 from sweeps import NETS, results_by_status
 
+from clrbench.interrupts import INTERRUPTED
+
 SHORT = ("iterations=2 epochs", "policy.step_size=1 epoch", "tracking.wandb=disabled")
 
 
@@ -116,7 +118,7 @@ def test_ctrl_c_ends_a_run_with_one_line_and_the_same_command_goes_on(tmp_path: 
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert errors.splitlines() == ["error: interrupted; the same command goes on from the last evaluation"]
+    assert errors.splitlines() == [f"error: {INTERRUPTED}"]
     again = run(tmp_path, *long)
     assert re.search(r"goes on from iteration [\d,]+ of 1,000", again.stdout)
     assert again.returncode == 0

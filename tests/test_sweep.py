@@ -26,8 +26,7 @@ from sweeps import (
     workers,
 )
 
-INTERRUPTED = "error: interrupted; the same command goes on from the last evaluation"
-
+from clrbench.interrupts import INTERRUPTED
 
 # Nothing twice
 
@@ -137,7 +136,7 @@ def test_an_interrupted_sweep_ends_soon_with_one_line_and_leaves_no_claim_and_no
         # Ctrl-C reaches all processes of a terminal, a termination the one that it is sent to.
         (os.killpg if number == "SIGINT" else os.kill)(process.pid, getattr(signal, number))
         assert process.wait(timeout=30) == 1
-        assert (tmp_path / "sweep.err").read_text().splitlines() == [INTERRUPTED]
+        assert (tmp_path / "sweep.err").read_text().splitlines() == [f"error: {INTERRUPTED}"]
         assert (tmp_path / "sweep.out").read_text() == ""
         assert claims(tmp_path) == []
         wait_until(lambda: not has_processes(process.pid), "processes of the sweep go on")

@@ -4,6 +4,7 @@ import importlib
 import sys
 from importlib.util import find_spec
 
+from clrbench.interrupts import tell_in_one_line
 from clrbench.streams import make_lasting
 from clrbench.usage import introduction, wants_help
 
@@ -35,6 +36,7 @@ def main() -> None:
     if missing := [name for name in _OF_SUITE if find_spec(name) is None]:
         sys.exit(f"error: the command needs the whole suite, but {missing[0]} is not installed: pip install 'clrbench[suite]'")
     make_lasting()
+    tell_in_one_line()
     first = sys.argv[1] if len(sys.argv) > 1 else ""
     if first in ("-h", "--help"):
         print(_help(), flush=True)

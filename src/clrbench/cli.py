@@ -86,7 +86,7 @@ def main(hydra_main: Callable[[], Any]) -> None:
     except (ClrbenchError, OSError) as error:
         _stop(worded(error))
     except KeyboardInterrupt:
-        _stop("interrupted; the same command goes on from the last evaluation")
+        _stop(interrupts.INTERRUPTED)
 
 
 def _register_plugins() -> None:

@@ -1,4 +1,4 @@
-"""A Ctrl-C that Python drops comes again."""
+"""A Ctrl-C that Python drops comes again, and one while modules are imported ends in one line as well."""
 
 import _thread
 import contextlib
@@ -7,9 +7,23 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from types import TracebackType
 from typing import Any
 
+INTERRUPTED = "interrupted; the same command goes on"
 _AGAIN_AFTER = 0.01  # seconds, in which the clean-up ends
+
+
+def tell_in_one_line() -> None:
+    """From now on, a Ctrl-C that nobody takes ends the process with 1 and one line, in the place of a traceback."""
+    before = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            sys.exit(f"error: {INTERRUPTED}")
+        before(kind, error, trace)
+
+    sys.excepthook = hook
 
 
 @contextlib.contextmanager
