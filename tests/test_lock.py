@@ -45,14 +45,14 @@ def write_marker_of_another_host(folder: Path, seconds: float) -> None:
     lock_path(folder).write_text(re.sub(r"^duration=.*$", f"duration={seconds}", text, flags=re.MULTILINE))
 
 
-def test_one_process_at_a_time_holds_a_claim(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
+def test_one_process_at_a_time_holds_a_lock(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
     assert is_held(tmp_path)
     with pytest.raises(HeldElsewhereError, match="another process carries out this run"), locked(tmp_path):
         pass
     assert is_held(tmp_path)
 
 
-def test_a_claim_that_was_given_back_leaves_nothing(tmp_path: Path) -> None:
+def test_a_lock_that_was_given_back_leaves_nothing(tmp_path: Path) -> None:
     with locked(tmp_path):
         assert is_held(tmp_path)
     assert not is_held(tmp_path)
@@ -68,7 +68,7 @@ def test_a_holder_that_was_killed_on_this_machine_is_noticed_at_once(tmp_path: P
         mine.check()
 
 
-def test_looking_whether_a_claim_is_held_changes_nothing(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
+def test_looking_whether_a_lock_is_held_changes_nothing(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
     holder.kill()
     holder.wait()
     before = (lock_path(tmp_path).read_bytes(), lock_path(tmp_path).stat().st_mtime_ns)
@@ -76,7 +76,7 @@ def test_looking_whether_a_claim_is_held_changes_nothing(tmp_path: Path, holder:
     assert (lock_path(tmp_path).read_bytes(), lock_path(tmp_path).stat().st_mtime_ns) == before
 
 
-def test_clearing_takes_away_the_claim_of_the_dead_and_of_no_other(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
+def test_clearing_takes_away_the_lock_of_the_dead_and_of_no_other(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
     assert not clear_lock(tmp_path)
     assert lock_path(tmp_path).exists()
     holder.kill()
@@ -86,7 +86,7 @@ def test_clearing_takes_away_the_claim_of_the_dead_and_of_no_other(tmp_path: Pat
     assert not clear_lock(tmp_path)
 
 
-def test_who_waits_gets_the_claim_when_it_is_given_back(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
+def test_who_waits_gets_the_lock_when_it_is_given_back(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
     got = threading.Event()
 
     def wait() -> None:

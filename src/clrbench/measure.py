@@ -6,6 +6,13 @@ from statistics import fmean
 
 from clrbench.stats import interval
 
+PERCENT_SIGN = "%"
+
+
+def with_unit(number: float, unit: str) -> str:
+    """A value in words: two decimals of a percentage, four digits of anything else."""
+    return f"{number:.2f}%" if unit == PERCENT_SIGN else f"{number:.4g} {unit}".rstrip()
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -24,7 +31,7 @@ class Measure:
     @property
     def is_percent(self) -> bool:
         """Whether it is a share, of which differences are in points."""
-        return self.unit == "%"
+        return self.unit == PERCENT_SIGN
 
     @property
     def heading(self) -> str:
@@ -33,7 +40,7 @@ class Measure:
 
     def value(self, number: float) -> str:
         """A value, in words."""
-        return f"{number:.2f}%" if self.is_percent else f"{number:.4g} {self.unit}".rstrip()
+        return with_unit(number, self.unit)
 
     def differences(self, differences: Sequence[float]) -> str:
         """Their mean and its 95% interval, in words."""
@@ -44,4 +51,4 @@ class Measure:
 
 
 # Test accuracy, of which half a point is the least that counts.
-PERCENT = Measure("test_accuracy", "max", "%", 0.5)
+PERCENT = Measure("test_accuracy", "max", PERCENT_SIGN, 0.5)

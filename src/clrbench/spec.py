@@ -18,7 +18,7 @@ from clrbench.identity import PUBLIC_NAMES, TARGET, by_contents, digits, public
 from clrbench.policies import schedule_of
 from clrbench.schedules import Schedule
 from clrbench.schema import SCHEMA
-from clrbench.store import Record
+from clrbench.store import Record, label_of
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,7 @@ class Spec(ABC):
     @property
     def label(self) -> str:
         """What the run is called among others: the last part of its arm, or its policy."""
-        arm = self.config.arm
-        return arm.rpartition("/")[2] if arm else str(self.policy["name"])
+        return label_of(self.config.arm, str(self.policy["name"]))
 
     @cached_property
     def evaluation_points(self) -> list[int]:

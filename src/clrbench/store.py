@@ -23,6 +23,7 @@ import yaml
 from clrbench.checkout import here
 from clrbench.errors import ClrbenchError
 from clrbench.files import write_text
+from clrbench.measure import with_unit
 from clrbench.schema import SCHEMA, NewerSchemaError, current_config, current_result, schema_of
 
 # The C loader is ten times as fast, which counts where thousands of runs are read.
@@ -46,6 +47,11 @@ class Evaluation:
     train_loss: float
     metrics: Mapping[str, float]
     seconds: float
+
+
+def label_of(arm: str | None, policy: str) -> str:
+    """What a run is called among others: the last part of its arm, or its policy."""
+    return arm.rpartition("/")[2] if arm else policy
 
 
 @dataclass(frozen=True)
@@ -84,18 +90,12 @@ class Result:
     @property
     def label(self) -> str:
         """What the run is called among others: the last part of its arm, or its policy."""
-        return self.arm.rpartition("/")[2] if self.arm else self.policy
+        return label_of(self.arm, self.policy)
 
     @property
     def shown_value(self) -> str:
-        """The value with its unit: two decimals of a percentage, four digits of anything else."""
-        return (
-            "none"
-            if self.value is None
-            else f"{self.value:.2f}%"
-            if self.unit == "%"
-            else f"{self.value:.4g} {self.unit}".rstrip()
-        )
+        """The value with its unit."""
+        return "none" if self.value is None else with_unit(self.value, self.unit)
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,6 @@ has the status failed, no identity, and no place in any table; it goes away once
 """
 
 import contextlib
-import hashlib
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +12,7 @@ from pathlib import Path
 import yaml
 
 from clrbench import environment, store
+from clrbench.identity import digits
 from clrbench.schema import SCHEMA
 from clrbench.spec import without_places
 from clrbench.store import Record, Result
@@ -21,8 +20,7 @@ from clrbench.store import Record, Result
 
 def invalid_record(results: Path, experiment: str, overrides: Sequence[str]) -> Record:
     """Where the record of a cell that cannot be run lies."""
-    digest = hashlib.sha256(json.dumps(without_places(overrides)).encode()).hexdigest()[:10]
-    return Record(store.run_folder(results, experiment, f"invalid-{digest}"))
+    return Record(store.run_folder(results, experiment, f"invalid-{digits(without_places(overrides))}"))
 
 
 def write_invalid(record: Record, overrides: Sequence[str], reason: str) -> None:

@@ -1,13 +1,13 @@
 """The judgement of a range test on W&B: a run beside its ramps, with the bounds and the picture."""
 
 import contextlib
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 from clrbench.config import Config
 from clrbench.files import write_text
+from clrbench.identity import digits
 from clrbench.lock import HeldElsewhereError, locked
 from clrbench.range_test.judge import FoundBounds
 from clrbench.range_test.records import RANGE_TEST, Measured
@@ -74,7 +74,7 @@ def _tracked(measured: Measured, config: Config) -> TrackedRun:
     names = sorted(ramp.result.name for ramp in ramps)
     # Of the same ramps a later version of the judge may see other bounds, which are another run: no run is ever rewritten.
     judged = [names, bounds.rule, bounds.verdict, *(f"{name} {rate:.2g}" for name, rate, _ in bounds.found)]
-    run_id = hashlib.sha256(json.dumps(judged).encode()).hexdigest()[:10]
+    run_id = digits(judged)
     settings = {key: value for key, value in first.identity.items() if key != "seed"}
     return TrackedRun(
         run_id=run_id,

@@ -8,7 +8,7 @@ from typing import Any
 
 from clrbench.config import Tracking
 from clrbench.files import write_text
-from clrbench.store import Record
+from clrbench.store import Record, label_of
 from clrbench.tracking.wandb_environment import agents_run_id, extra_tags
 
 _FILE = "wandb/tracked.json"
@@ -43,7 +43,7 @@ class TrackedRun:
             run_id=agents_run_id() or settings["run_id"],
             name=record.folder.name,
             experiment=settings["experiment"],
-            job_type=str(settings.get("arm") or policy).rpartition("/")[2],
+            job_type=label_of(settings.get("arm"), policy),
             tags=list(dict.fromkeys([settings["data"]["name"], settings["model"]["name"], *extra_tags()])),
             # The identity leaves the name out, for it decides no number; but it is what people sort their runs by.
             config={**identity, "policy": {"name": policy, **identity["policy"]}},

@@ -17,7 +17,7 @@ from typing import Any
 from clrbench import unofficial
 from clrbench.errors import ClrbenchError
 from clrbench.runs import EVIDENCE, OWN, leaves
-from clrbench.store import Evaluation, Record, records
+from clrbench.store import Evaluation, Record, label_of, records
 from clrbench.tracking.trackio_arms import SUFFIX, Point, ShownCurve, arm_of, mean
 
 # What is drawn, in this order; the epoch is there to be chosen as x axis. Trackio's own x axis, the step, is the iteration.
@@ -204,5 +204,5 @@ def _config(record: Record) -> dict[str, Any]:
     identity = {key.removeprefix("identity."): value for key, value in settings.items() if key.startswith("identity.")}
     settings = {key: value for key, value in identity.items() if not key.endswith(("_target_", "sha256", "data.name"))}
     ending = {"source": record.folder.parts[-3], "status": result.status if result else "unfinished"}
-    label = result.label if result else str(settings.get("arm") or names["policy"]).rpartition("/")[2]
+    label = result.label if result else label_of(settings.get("arm"), str(names["policy"]))
     return {"_Group": label, **names, **settings, **ending}
