@@ -52,7 +52,7 @@ def test_a_sweep_goes_on_after_a_bad_run_ends_with_a_table_and_tells_in_its_exit
     assert sorted(names) == ["exp", "fixed", "invalid", "invalid"]
     table = [line for line in done.stdout.splitlines() if line.startswith("│")]
     assert [re.findall(r"\w+", line)[0] for line in table] == ["fixed", "exp"]
-    assert re.search(r"^(fixed|exp) is [a-z ]+ (fixed|exp): \+\d+\.\d\d points, n = 1 common seeds$", done.stdout, re.MULTILINE)
+    assert re.search(r"^(fixed|exp) is [a-z ]+ (fixed|exp): \+\d+\.\d\d points, n = 1 common seed$", done.stdout, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
