@@ -217,17 +217,21 @@ def test_a_good_file_takes_the_place_of_a_bad_one(tmp_path):
     assert load(npz(path), paths_in(tmp_path)).images.classes == 3
 
 
-def test_a_full_disk_leaves_no_half_made_cache(tmp_path, monkeypatch):
+@pytest.mark.parametrize("said", [(28, "No space left on device"), ("92416 requested and 1024 written",)])
+def test_a_full_disk_is_told_by_the_cache_that_has_no_room_and_leaves_no_half_of_it(tmp_path, monkeypatch, said):
     path = write_good_npz(tmp_path)
 
     def save(file: Path, array: np.ndarray) -> None:
         file.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
+        raise OSError(*said)
 
     monkeypatch.setattr(loading.np, "save", save)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="No space left") as caught:
         load(npz(path), paths_in(tmp_path))
-    assert list((tmp_path / "outputs" / "cache").iterdir()) == []
+    cache = tmp_path / "outputs" / "cache"
+    assert Path(caught.value.filename).parent == cache
+    assert not Path(caught.value.filename).name.startswith(".")
+    assert list(cache.iterdir()) == []
 
 
 # Image folders

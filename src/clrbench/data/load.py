@@ -1,6 +1,8 @@
 """Find an image set, read it once, and keep it on disk in a form that parallel jobs map into memory and share."""
 
+import errno
 import json
+import os
 import shutil
 import uuid
 from collections.abc import Callable, Sequence
@@ -208,9 +210,10 @@ def _store(folder: Path, images: ImageSet, notes: Sequence[str]) -> None:
             np.save(partial_folder / f"{split}-labels.npy", part.labels)
         (partial_folder / "about.json").write_text(json.dumps({"sha256": images.checksum(), "notes": notes}))
         partial_folder.rename(folder)
-    except OSError:
+    except OSError as error:
         # Another job may have stored the same set meanwhile; then its copy serves.
         if not folder.is_dir():
-            raise
+            number = error.errno or errno.ENOSPC  # of a full disk, numpy says no more than how much it has written
+            raise OSError(number, os.strerror(number), str(folder)) from error
     finally:
         shutil.rmtree(partial_folder, ignore_errors=True)
