@@ -293,6 +293,19 @@ def test_several_training_loaders_are_refused(kind: Callable[[Any], Any]) -> Non
         LRRangeTest().run(Net(), kind(train), validation)
 
 
+@pytest.mark.parametrize("kind", [lambda one: {"a": one}, lambda one: [one, one]])
+@pytest.mark.parametrize("settings", [{"monitor": "val_loss"}, {}])
+def test_several_validation_loaders_are_refused(kind: Callable[[Any], Any], settings: dict[str, str]) -> None:
+    train, validation = loaders()
+    with pytest.raises(ValueError, match=r"val_loader is a (dict|list) of loaders: give one loader, or, in the place of both"):
+        LRRangeTest().run(Net(), train, kind(validation), **settings)  # type: ignore[arg-type]
+
+
+def test_a_score_that_is_no_function_is_refused() -> None:
+    with pytest.raises(ValueError, match="evaluate=3 is no function of the module"):
+        LRRangeTest().run(Net(), *loaders(), evaluate=3)  # type: ignore[arg-type]
+
+
 class Frozen(Net):
     def __init__(self) -> None:
         super().__init__()
@@ -378,6 +391,10 @@ def test_more_steps_than_batches_are_refused() -> None:
     [
         ({"trainer": {"max_epochs": 2}}, "'max_epochs': ...} is what a range test sets itself"),
         ({"trainer": {"callbacks": []}}, "'callbacks': ...} is what a range test sets itself"),
+        ({"trainer": {"accumulate_grad_batches": {0: 1}}}, "'accumulate_grad_batches': {0: 1}} is impossible: it must be"),
+        ({"trainer": {"accumulate_grad_batches": 0}}, "'accumulate_grad_batches': 0} is impossible"),
+        ({"trainer": None}, "trainer=None is no mapping"),
+        ({"points": True}, "points=True is impossible"),
         ({"seeds": 3}, "seeds=3 is no list"),
         ({"seeds": "12"}, "seeds='12' is no list"),
         ({"seeds": (seed for seed in (1, 2))}, "is no list"),

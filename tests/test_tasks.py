@@ -302,6 +302,13 @@ def test_data_that_cannot_be_dealt_again_are_told_and_recorded(make_config: Make
         ([*METRIC, "+task.trainer.max_epochs=3"], "task.trainer.max_epochs is what the suite sets itself: say iterations"),
         ([*METRIC, "+task.trainer.limit_val_batches=0"], "task.trainer.limit_val_batches=0 is impossible"),
         ([*METRIC, "+task.trainer.accumulate_grad_batches=0"], "task.trainer.accumulate_grad_batches=0 is impossible"),
+        (
+            [*METRIC, "+task.trainer.accumulate_grad_batches={0:2}"],
+            "accumulate_grad_batches={0: 2} is impossible: it must be a whole number of at least 1",
+        ),
+        ([*METRIC, "+task.trainer.accumulate_grad_batches=2.5"], "accumulate_grad_batches=2.5 is impossible"),
+        ([*METRIC, "+task.trainer.accumulate_grad_batches=null"], "accumulate_grad_batches=None is impossible"),
+        ([*METRIC, "+task.trainer.limit_val_batches=all"], "limit_val_batches=all is impossible: it must be a number above 0"),
         ([*METRIC, "task.data._target_=own_tasks.Several"], "train_dataloader gives a dict of loaders"),
         ([*METRIC, *TWO, "trainer.devices=8"], "train_dataloader gives 7 batches, fewer than there are devices"),
     ],

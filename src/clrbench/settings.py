@@ -32,8 +32,7 @@ def iterations_of(length: Any, per_epoch: float) -> int | None:
     """A length in iterations: a whole number of them, or a text like `4 epochs`, rounded; None for what is below 1 or none."""
     if isinstance(length, str) and (match := EPOCHS.fullmatch(length.strip())):
         length = round(float(match[1]) * per_epoch)
-    is_whole = isinstance(length, numbers.Integral) and not isinstance(length, bool)
-    return int(length) if is_whole and int(length) >= 1 else None
+    return int(length) if COUNT.holds(length) else None
 
 
 def for_some_epoch(make: Callable[[int], Made], refusal: type[Exception]) -> Made:
@@ -115,6 +114,11 @@ def _is_list(value: Any) -> bool:
     return isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, str)
 
 
+COUNT = Domain(
+    "a whole number of at least 1",
+    lambda value: isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) >= 1,
+)
+POSITIVE = _number("a number above 0", lambda value: value > 0)
 _NOT_NEGATIVE = _number("a number of at least 0", lambda value: value >= 0)
 _LENGTH = _number("at least 1 iteration", lambda value: value >= 1)
 _SHARE = _number("above 0 and at most 1", lambda value: 0 < value <= 1)

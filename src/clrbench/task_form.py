@@ -6,6 +6,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from clrbench.errors import ConfigError
+from clrbench.settings import COUNT, POSITIVE
 from clrbench.store import COLUMNS
 
 MODES = ("min", "max")
@@ -27,7 +28,7 @@ _GIVEN = {
     **dict.fromkeys(("enable_checkpointing", "enable_progress_bar", "enable_model_summary", "num_sanity_val_steps"), ""),
 }
 # Settings of it without which nothing is trained, or nothing compared.
-_POSITIVE = ("accumulate_grad_batches", "limit_val_batches")
+_DOMAINS = {"accumulate_grad_batches": COUNT, "limit_val_batches": POSITIVE}
 
 
 def with_own_names(composed: DictConfig) -> DictConfig:
@@ -84,12 +85,12 @@ def check_own(config: Any) -> None:
             f"task.mode={task.mode} contradicts task.monitor={task.monitor}, of which {'less' if named == 'min' else 'more'} "
             f"is better by its name: say task.mode={named}, or log it by another name"
         )
-    for key in task.trainer:
+    for key, value in task.trainer.items():
         if key in _GIVEN:
             instead = f": say {_GIVEN[key]}" if _GIVEN[key] else ": leave it out"
             raise ConfigError(f"task.trainer.{key} is what the suite sets itself{instead}")
-        if key in _POSITIVE and not task.trainer[key] > 0:
-            raise ConfigError(f"task.trainer.{key}={task.trainer[key]} is impossible: it must be above 0")
+        if key in _DOMAINS and not _DOMAINS[key].holds(value):
+            raise ConfigError(f"task.trainer.{key}={value} is impossible: it must be {_DOMAINS[key].words}")
     if config.averages:
         raise ConfigError("averages goes with images: with task=lightning average the weights within your module")
     if config.trainer.compile:

@@ -20,7 +20,7 @@ from clrbench.range_test.ramping import Policy, Ramp, climb
 from clrbench.range_test.score import Accuracy, Evaluate, Metric
 from clrbench.schedules import named
 from clrbench.seeds import fault_of_seeds
-from clrbench.settings import for_some_epoch, iterations_of
+from clrbench.settings import COUNT, for_some_epoch, iterations_of
 
 _OWN_STEPS, _PAPERS_STEPS = 200, 1000
 # By the paper's rules, ranges and lengths of one problem gave max_lr from 0.0021 to 0.036 (docs/range_test.md).
@@ -86,6 +86,10 @@ class LRRangeTest:
             raise ValueError("low and ramp go with high: give all of them, or none to have the range found")
         if self.rule not in (None, RULE, *RULES):
             raise ValueError(f"rule={self.rule} is unknown: choose one of {', '.join((RULE, *RULES))}")
+        if not isinstance(self.trainer, Mapping):
+            raise ValueError(f"trainer={self.trainer!r} is no mapping: give settings by name, as {{'precision': 64}}")
+        if not COUNT.holds(gathered := self.trainer.get("accumulate_grad_batches", 1)):
+            raise ValueError(f"trainer={{'accumulate_grad_batches': {gathered}}} is impossible: it must be {COUNT.words}")
         for_some_epoch(lambda per_epoch: self._check_points(self._steps(per_epoch)), ValueError)
         devices = self.trainer.get("devices", 1)
         if devices != 1 and not (isinstance(devices, (list, tuple)) and len(devices) == 1):
@@ -163,11 +167,8 @@ class LRRangeTest:
         """Batches that can be gone through again and again."""
         if hasattr(train, "train_dataloader"):
             return train, None
-        if isinstance(train, Mapping) or (isinstance(train, (list, tuple)) and any(map(_is_loader, train))):
-            raise ValueError(
-                f"train_loader is a {type(train).__name__} of loaders: give one loader, of batches that hold what each of them "
-                "gives"
-            )
+        _refuse_several(train, "train_loader", "of batches that hold what each of them gives")
+        _refuse_several(validation, "val_loader", "or, in the place of both loaders, a datamodule")
         if iter_is_itself(train):
             steps = self.iterations if isinstance(self.iterations, int) else self._default_steps
             train = list(itertools.islice(train, steps * int(self.trainer.get("accumulate_grad_batches", 1))))
@@ -205,7 +206,7 @@ class LRRangeTest:
         return steps
 
     def _check_points(self, steps: int) -> None:
-        if not isinstance(self.points, int) or not 1 <= self.points <= steps:
+        if not COUNT.holds(self.points) or self.points > steps:
             raise ValueError(
                 f"points={self.points} is impossible: it must be a whole number from 1 to the {steps} steps of the ramp"
             )
@@ -291,6 +292,8 @@ def _of_any_range(bounds: FoundBounds) -> FoundBounds:
 def _score(evaluate: Evaluate | None, monitor: str | None, mode: str) -> Evaluate | Metric | None:
     if evaluate is not None and monitor is not None:
         raise ValueError("evaluate and monitor are two scores: give one of them")
+    if evaluate is not None and not callable(evaluate):
+        raise ValueError(f"evaluate={evaluate!r} is no function of the module: give one, or pass monitor= the name of a metric")
     return Metric(monitor, mode) if monitor is not None else evaluate
 
 
@@ -300,6 +303,11 @@ def _accuracy(train: Any, validation: Any) -> Evaluate:
     if validation is None:
         raise ValueError("there is no val_loader: give one, or pass evaluate=")
     return Accuracy(validation)
+
+
+def _refuse_several(given: Any, name: str, instead: str) -> None:
+    if isinstance(given, Mapping) or (isinstance(given, (list, tuple)) and any(map(_is_loader, given))):
+        raise ValueError(f"{name} is a {type(given).__name__} of loaders: give one loader, {instead}")
 
 
 def _is_loader(given: Any) -> bool:
