@@ -136,11 +136,27 @@ def test_a_mistake_is_told_in_one_line_before_anything_is_trained(arguments: Any
         ({"policies": []}, r"policies=\[\]: give a list"),
         ({"policies": "fixed"}, "policies='fixed': give a list"),
         ({"bounds": (0.01, 0.5, 9.0)}, "bounds=.*: give base_lr and max_lr"),
+        ({"policies": 3}, "policies=3: give a list"),
+        ({"policies": [["fixed"]]}, r"policies=\[\['fixed'\]\]: give a list of texts"),
+        ({"policies": ["fixed 'x"]}, r"policies=\[\"fixed 'x\"\]: No closing quotation"),
+        ({"bounds": 0.1}, "bounds=0.1: give base_lr and max_lr"),
+        ({"bounds": None}, "bounds=None: give base_lr and max_lr"),
+        ({"processes": 0}, "processes=0 is impossible: it must be a whole number of at least 1, or be left out for one a core"),
+        ({"processes": -1}, "processes=-1 is impossible"),
+        ({"processes": "2"}, "processes='2' is impossible"),
+        ({"processes": 1.5}, "processes=1.5 is impossible"),
     ],
 )
-def test_lists_that_name_nothing_or_something_twice_are_refused(settings: dict[str, Any], error: str) -> None:
+def test_values_of_another_kind_and_lists_that_name_nothing_or_something_twice_are_refused(
+    settings: dict[str, Any], error: str
+) -> None:
     with pytest.raises(ClrbenchError, match=error):
         compare(**settings)
+
+
+def test_a_choice_that_is_no_text_is_refused() -> None:
+    with pytest.raises(ClrbenchError, match="3 is no choice: write it as behind the command"):
+        compare(own_tasks.Regression, own_tasks.Lines, 3)  # type: ignore[arg-type]
 
 
 def test_a_class_within_a_function_is_refused() -> None:

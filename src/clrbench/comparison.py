@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.types import Quote, QuotedString
@@ -30,6 +31,7 @@ from clrbench.lock import clear_lock
 from clrbench.orphans import end_with_parent
 from clrbench.runs import OWN, run_of
 from clrbench.seeds import fault_of_seeds
+from clrbench.settings import COUNT
 from clrbench.sweep.carry import Carrier, Launch, conclude
 from clrbench.sweep.cells import Cell
 from clrbench.sweep.plan import pace, seeds_warning
@@ -85,7 +87,7 @@ def compare(
     Records go to `results` in the working folder: the same call returns what has ended, and goes on with the rest.
     Raises ClrbenchError in one line for what cannot be run, and behind the table where runs have failed.
     """
-    _check(policies, bounds, seeds)
+    _check(choices, policies, bounds, seeds, processes)
     rates = {"bounds": bounds} if isinstance(bounds, str) else {"bounds.base_lr": bounds[0], "bounds.max_lr": bounds[1]}
     measure = {"task.monitor": monitor, "task.mode": mode, "task.unit": unit, "task.margin": margin}
     settings = {**measure, **rates, "iterations": iterations}
@@ -99,20 +101,37 @@ def compare(
     config.register()
     console = Console(highlight=False, soft_wrap=True)
     with initialize_config_dir(str(configurations()), version_base="1.3"):
-        arms = _arms_of_compare() if policies is None else [shlex.split(f"policy={policy}") for policy in policies]
+        arms = _arms_of_compare() if policies is None else [_overrides(policy) for policy in policies]
         cells, paths = _planned([[*arm, *typed, f"seed={seed}"] for arm in arms for seed in seeds], console)
     count = min(len(cells), processes or os.cpu_count() or 1)
     return _carried_out(cells, paths, _launch(count, [module, data]), count, console)
 
 
-def _check(policies: Sequence[str] | None, bounds: tuple[float, float] | str, seeds: Sequence[int]) -> None:
-    """Refuse what names nothing, or something twice. Raises ConfigError."""
-    if policies is not None and (isinstance(policies, str) or not policies or len(set(policies)) < len(policies)):
-        raise ConfigError(f"policies={policies!r}: give a list with one at least, and each once")
+def _check(choices: Sequence[Any], policies: Any, bounds: Any, seeds: Any, processes: Any) -> None:
+    """Refuse what is of another kind, names nothing, or something twice. Raises ConfigError."""
+    if wrong := [choice for choice in choices if not isinstance(choice, str)]:
+        raise ConfigError(f"{wrong[0]!r} is no choice: write it as behind the command, as in 'trainer=gpu'")
+    if policies is not None and not (_are_texts(policies) and 0 < len(policies) == len(set(policies))):
+        raise ConfigError(f"policies={policies!r}: give a list of texts, as ['fixed', 'triangular2'], and each once")
     if fault := fault_of_seeds(seeds, "seeds"):
         raise ConfigError(fault)
-    if not isinstance(bounds, str) and len(bounds) != 2:
+    is_pair = isinstance(bounds, (Sequence, np.ndarray)) and len(bounds) == 2
+    if not isinstance(bounds, str) and not is_pair:
         raise ConfigError(f"bounds={bounds!r}: give base_lr and max_lr, as in bounds=(0.001, 0.01), or 'range_test'")
+    if processes is not None and not COUNT.holds(processes):
+        raise ConfigError(f"processes={processes!r} is impossible: it must be {COUNT.words}, or be left out for one a core")
+
+
+def _are_texts(given: Any) -> bool:
+    return isinstance(given, Sequence) and not isinstance(given, str) and all(isinstance(one, str) for one in given)
+
+
+def _overrides(policy: str) -> list[str]:
+    """What is typed for one of `policies`. Raises ConfigError for quotes that do not close."""
+    try:
+        return shlex.split(f"policy={policy}")
+    except ValueError as error:
+        raise ConfigError(f"policies={[policy]}: {error}: write it as behind policy= in a shell") from None
 
 
 def _of_class(part: str, given: Any) -> Iterator[str]:
