@@ -91,10 +91,13 @@ def test_no_difference_that_matters_is_an_answer() -> None:
     assert any(line.startswith("because  no difference that matters") for line in told)
 
 
-def test_an_open_decision_says_that_it_is_a_guess_and_what_would_settle_it() -> None:
+ADDED = "takes more seeds; added after an open end, they make an error likelier than 5%"
+
+
+def test_an_open_decision_says_that_it_is_a_guess_and_that_added_looks_cost_more_than_the_level() -> None:
     told = lines(decided(ahead=0.5, noise=2.0))
     assert "(not settled: the best guess)" in told[0]
-    assert told[-1] == "more     decide.looks=[5,8,12,20] looks at more seeds"
+    assert told[-1] == f"more     decide.looks=[5,8,12,20] {ADDED}"
 
 
 def test_more_seeds_than_were_asked_for_are_advised_and_none_where_the_hours_ended_the_decision() -> None:
@@ -102,7 +105,7 @@ def test_more_seeds_than_were_asked_for_are_advised_and_none_where_the_hours_end
     assert made.state.final is not None
     wider = dataclasses.replace(made.state.final, rules=Rules(margin=0.5, looks=(5, 8, 12, 20)))
     asked = dataclasses.replace(made, state=dataclasses.replace(made.state, final=wider))
-    assert lines(asked)[-1] == "more     decide.looks=[5,8,12,20,33] looks at more seeds"
+    assert lines(asked)[-1] == f"more     decide.looks=[5,8,12,20,33] {ADDED}"
     ended = dataclasses.replace(made, state=dataclasses.replace(made.state, stage="final"))
     assert not [line for line in lines(ended) if line.startswith("more")]
 

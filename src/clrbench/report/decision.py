@@ -125,11 +125,12 @@ def to_copy(decided: Decided) -> list[str]:
 
 
 def _more(decided: Decided) -> Iterable[str]:
-    """What would settle an open decision; of one that its hours ended, a note says so."""
+    """What may settle an open decision, and what that costs; of one that its hours ended, a note says so."""
     final = decided.state.final
     if final is not None and decided.state.stage == OVER and not decided.conclusion.is_settled:
         looks = [*final.rules.looks, round(final.rules.looks[-1] * _FURTHER)]
-        yield f"more     decide.looks=[{','.join(map(str, looks))}] looks at more seeds"
+        cost = f"added after an open end, they make an error likelier than {final.rules.error:.0%}"
+        yield f"more     decide.looks=[{','.join(map(str, looks))}] takes more seeds; {cost}"
 
 
 def _headline(decided: Decided) -> str:
