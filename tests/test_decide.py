@@ -162,11 +162,46 @@ def test_an_interrupted_decision_goes_on_and_ends_with_the_answer_of_an_undistur
 
 def test_an_answer_that_replaces_that_of_another_question_is_told(tmp_path: Path) -> None:
     path = tmp_path / "digits-linear-16.json"
-    command = "python train.py model=linear data.batch_size={} arm=decide/{} bounds.max_lr=0.1 seed=1"
-    assert replaced(path, command.format(10, "fixed")) is None
-    path.write_text(json.dumps({"command": command.format(10, "fixed")}))
-    assert replaced(path, command.format(10, "triangular2")) is None
-    assert replaced(path, command.format(20, "fixed")) == f"{path}: this answer replaces that of data.batch_size=10"
+    asked = ["data.batch_size=10", "decide.margin=0.5"]
+    assert replaced(path, asked) is None
+    path.write_text(json.dumps({"asked": asked}))
+    assert replaced(path, asked[::-1]) is None
+    begin = f"{path}: this answer replaces that of another question: it was "
+    assert replaced(path, ["data.batch_size=20", asked[1]]) == f"{begin}data.batch_size=10, now data.batch_size=20"
+    assert replaced(path, [*asked, "version=2"]) == f"{begin}the default, now version=2"
+    assert replaced(path, asked[1:]) == f"{begin}data.batch_size=10, now the default"
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"command": "python train.py"}'])
+def test_an_answer_that_replaces_one_of_an_unknown_question_is_told(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "digits-linear-16.json"
+    path.write_text(content)
+    assert replaced(path, ["decide.ratio=4"]) == f"{path}: this answer replaces one that does not say what was asked"
+
+
+SHARED = ("bounds.max_lr=0.1", "data.batch_size=20")
+
+
+@pytest.mark.parametrize(
+    ("typed", "settings"),
+    [
+        (("bounds.max_lr=0.2", "data.batch_size=20"), {}),
+        (("bounds.max_lr=0.1", "data.batch_size=10"), {}),
+        (SHARED, {"ratio": 3.0}),
+        (SHARED, {"looks": [5, 8]}),
+        (SHARED, {"margin": 1.0}),
+        (SHARED, {"families": ["decide/fixed", "decide/triangular"]}),
+    ],
+)
+def test_questions_that_differ_are_told_apart(typed: tuple[str, ...], settings: dict[str, Any]) -> None:
+    usual: dict[str, Any] = {"families": ["decide/fixed", "decide/triangular2"], "ratio": 4.0, "looks": [5, 8, 12]}
+    one = asked(SHARED, Decide(**usual), spec_of)  # type: ignore[arg-type]
+    other = asked(typed, Decide(**usual | settings), spec_of)  # type: ignore[arg-type]
+    assert len(set(one.asked) - set(other.asked)) == 1
+
+
+def test_where_its_files_go_is_no_part_of_a_question(tmp_path: Path) -> None:
+    assert question(*SHARED, f"paths.outputs={tmp_path}").asked == question(*SHARED).asked
 
 
 def test_a_limit_that_ends_a_decision_before_its_final_says_so(tmp_path: Path) -> None:

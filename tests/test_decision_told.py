@@ -51,6 +51,7 @@ def decided(ahead: float, measure: Measure = PERCENT, noise: float = 0.2, seed: 
         conclusion=conclusion_of(state, rules),
         state=state,
         bounds={one: (0.005 * 2.0**one.rung, 0.02 * 2.0**one.rung) for one in state.screened},
+        asked=["decide.ratio=4", "bounds.max_lr=0.02"],
         arms={family: f"decide/{family.name}" for family in FAMILIES},
         command="python train.py arm=decide/triangular2 seed=1",
         policy=POLICY,

@@ -26,8 +26,9 @@ _STRAIGHT = ("triangular2", 0)
 class Decided:
     """A decision that is over. task: the names of data and model; bounds: of each candidate base_lr and max_lr.
 
-    arms: that each family is, as typed; command: runs the chosen candidate, of seed 1; policy: its settings, lengths in
-    iterations. metric: of the final, where that has another. hours: of training. range_test: its trainings, in runs.
+    asked: the whole question, as typed; arms: that each family is, as typed; command: runs the chosen candidate, of seed 1;
+    policy: its settings, lengths in iterations. metric: of the final, where that has another. hours: of training.
+    range_test: its trainings, in runs.
     """
 
     task: tuple[str, str]
@@ -37,6 +38,7 @@ class Decided:
     conclusion: Conclusion
     state: DecisionState
     bounds: Mapping[Candidate, tuple[float, float]]
+    asked: Sequence[str]
     arms: Mapping[Family, str]
     command: str
     policy: Mapping[str, Any]
@@ -231,6 +233,7 @@ def as_json(decided: Decided) -> dict[str, Any]:
         "settled": conclusion.is_settled,
         "chosen": _candidate(decided, conclusion.chosen),
         "policy": {key: value for key, value in decided.policy.items() if value is not None},
+        "asked": list(decided.asked),
         "command": decided.command,
         "arms": {family.name: arm for family, arm in decided.arms.items()},
         "value": _finite(decided.measure.sign * conclusion.worth),

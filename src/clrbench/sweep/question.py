@@ -10,7 +10,7 @@ from clrbench.errors import ConfigError
 from clrbench.measure import PERCENT, Measure
 from clrbench.range_test.records import rounded
 from clrbench.runs import Run, is_constant
-from clrbench.spec import Spec
+from clrbench.spec import Spec, without_places
 
 EXPERIMENT = "decide"
 # What a decision chooses itself, and what to say in its place.
@@ -52,6 +52,19 @@ class Question:
     def config(self) -> Config:
         """That of one of the runs."""
         return next(iter(self.specs.values())).config
+
+    @property
+    def asked(self) -> list[str]:
+        """All that its answer depends on, in the form in which it is typed, defaults included where the decision takes them."""
+        families, looks = (",".join(map(str, ones)) for ones in (map(self.arm, self.families), self.rules.looks))
+        return [
+            *without_places(self.typed[1:]),
+            f"decide.families=[{families}]",
+            f"decide.looks=[{looks}]",
+            f"decide.margin={self.measure.margin:g}",
+            f"decide.ratio={self.ratio:g}",
+            f"bounds.max_lr={self.first_peak:g}",
+        ]
 
     @property
     def iterations(self) -> int:

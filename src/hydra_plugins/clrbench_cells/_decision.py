@@ -33,8 +33,6 @@ from clrbench.sweep.ramps import carry_out
 from ._sweeper import CellSweeper
 
 _MEASURED = "bounds=range_test"
-# What an answer chooses, in its command.
-_OF_ANSWER = ("arm=", "bounds.", "seed=")
 # What gives a first peak.
 _PEAKS = ("bounds", "bounds.max_lr")
 
@@ -147,6 +145,7 @@ class DecisionSweeper(CellSweeper):
             conclusion=conclusion,
             state=state,
             bounds={one: (question.base(one), question.peak(one)) for one in state.screened},
+            asked=question.asked,
             arms={family: question.arm(family) for family in question.families},
             command=f"{program()} {shlex.join([*without_places(chosen[1:]), 'seed=1'])}",
             policy=spec.policy,
@@ -164,7 +163,7 @@ class DecisionSweeper(CellSweeper):
         name = f"{'-'.join(decided.task)}-{question.iterations}"
         files = {"json": json.dumps(as_json(decided), indent=1) + "\n", "svg": picture(decided)}
         folder = Path(self._paths.outputs) / "decide"
-        if other := replaced(folder / f"{name}.json", decided.command):
+        if other := replaced(folder / f"{name}.json", decided.asked):
             self._say(other)
         for ending, text in files.items():
             path = folder / f"{name}.{ending}"
@@ -172,16 +171,18 @@ class DecisionSweeper(CellSweeper):
             self._say(str(path))
 
 
-def replaced(path: Path, command: str) -> str | None:
-    """A line where the file of an answer is about to be replaced by that of another question; command: of the new answer."""
+def replaced(path: Path, asked: Sequence[str]) -> str | None:
+    """A line where the file of an answer is about to be replaced by that of another question; asked: the new question."""
+    if not path.is_file():
+        return None
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))["command"]
+        before = list(json.loads(path.read_text(encoding="utf-8"))["asked"])
     except (OSError, ValueError, KeyError, TypeError):
+        return f"{path}: this answer replaces one that does not say what was asked"
+    was, now = (" ".join(word for word in one if word not in other) for one, other in ((before, asked), (asked, before)))
+    if not was and not now:
         return None
-    one, other = ({word for word in shlex.split(text) if not word.startswith(_OF_ANSWER)} for text in (before, command))
-    if one == other:
-        return None
-    return f"{path}: this answer replaces that of {' '.join(sorted(one - other)) or 'the usual settings'}"
+    return f"{path}: this answer replaces that of another question: it was {was or 'the default'}, now {now or 'the default'}"
 
 
 def _hours(runs: Sequence[Run]) -> float:
