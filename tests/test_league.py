@@ -62,7 +62,7 @@ def test_of_equal_peaks_the_lower_is_taken_and_divergence_is_the_worst() -> None
     assert Trial(Candidate(_FIXED, 2), 2) not in worths  # a peak that diverged is no contender
 
 
-@pytest.mark.parametrize("typed", ["decide.hours=2", "decide.looks=[5]", "decide.margin=1"])
+@pytest.mark.parametrize("typed", ["decide.hours=2", "decide.looks=[5]", "decide.margin=1", "decide.ratio=3"])
 def test_what_the_rules_of_the_league_set_is_refused(typed: str) -> None:
     with pytest.raises(ConfigError, match=rf"{re.escape(typed)}: the league has rules of its own"):
         check_of_league([typed])

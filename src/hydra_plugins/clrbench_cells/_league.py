@@ -27,7 +27,7 @@ _TUNING = Tuning()
 # What a task's file sets.
 _OF_TASKS = ("task", "data", "model", "optimizer", "bounds")
 # What of a decision the rules of the league leave no choice.
-_OF_RULES = ("decide.hours", "decide.looks", "decide.margin")
+_OF_RULES = ("decide.hours", "decide.looks", "decide.margin", "decide.ratio")
 
 
 @dataclass
