@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import signal
 from pathlib import Path
 from typing import Any
@@ -124,15 +125,17 @@ QUICK = (
 )
 
 
-def test_a_decision_ends_with_an_answer_and_the_same_command_finds_its_runs_again(tmp_path: Path) -> None:
-    done = run(tmp_path, *QUICK)
+def test_a_decision_ends_with_an_answer_to_copy_and_the_same_command_finds_its_runs_again(tmp_path: Path) -> None:
+    own = f"--config-dir={tmp_path}"
+    done = run(tmp_path, *QUICK, own)
     assert (done.returncode, done.stderr) == (0, "")
     answer = json.loads((tmp_path / "outputs" / "decide" / "digits-linear-16.json").read_text())
     made = {record.folder for record in records(tmp_path / "results" / "runs" / "decide")}
     assert answer["runs"] == len(made)
     assert re.search(r"answer   (use CLR|keep the fixed rate|take triangular2)", done.stdout)
     assert "experiment=" not in answer["command"]
-    again = run(tmp_path, *QUICK)
+    assert own in shlex.split(answer["command"])
+    again = run(tmp_path, *QUICK, own)
     assert again.returncode == 0
     assert "of training" not in re.sub(r"h of training", "", again.stdout)
     assert answer == json.loads((tmp_path / "outputs" / "decide" / "digits-linear-16.json").read_text())

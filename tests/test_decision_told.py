@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
+from clrbench.callback import CyclicLR
 from clrbench.decision.conclusion import CYCLE, KEEP, conclusion_of
 from clrbench.decision.trials import CYCLICAL, FIXED, OTHER, Family, Rules
 from clrbench.decision.worlds import World, played
@@ -128,10 +129,32 @@ FIXED_RATE = {"name": "fixed", "_target_": "clrbench.schedules.fixed", "base_lr"
 )
 def test_the_lines_for_a_project_of_ones_own_run(settings: dict[str, object]) -> None:
     said = lines(dataclasses.replace(decided(ahead=2.0), policy={"name": "mine", **settings}))
-    begin = next(at for at, line in enumerate(said) if line.startswith("yours"))
+    assert clr_of(said).schedule(60) > 0
+
+
+def clr_of(said: list[str]) -> CyclicLR:
+    """What the lines for a project of one's own make."""
+    begin, end = (next(at for at, line in enumerate(said) if part in line) for part in ("yours  ", "Trainer("))
     made: dict[str, Any] = {}
-    exec("\n".join(line[9:] for line in said[begin : begin + 2]), made)
-    assert made["clr"].schedule(60) > 0
+    exec("\n".join(line[9:] for line in said[begin:end]), made)
+    return made["clr"]  # type: ignore[no-any-return]
+
+
+OWN = {"_target_": "own_policies.sag", "max_lr": 0.05, "length": 4, "least": None}
+
+
+@pytest.mark.parametrize(
+    "settings", [OWN, {"_target_": "clrbench.schedules.dropping", "schedule": OWN, "drops": [100]}], ids=["alone", "within"]
+)
+def test_the_lines_for_a_project_of_ones_own_run_with_a_policy_of_ones_own(
+    settings: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_policies.py").write_text(
+        "def sag(iteration, max_lr, length, least):\n    return max_lr / (1 + iteration / length)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    said = lines(dataclasses.replace(decided(ahead=2.0), policy={"name": "sag", **settings}))
+    assert clr_of(said).schedule(4) == pytest.approx(0.025)
 
 
 def test_json_holds_no_number_that_json_lacks() -> None:

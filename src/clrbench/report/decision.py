@@ -1,15 +1,16 @@
 """The answer of a decision as text and as JSON."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 from clrbench.checkout import decide_command
 from clrbench.decision.conclusion import TRIALS, Conclusion, Gain
 from clrbench.decision.strategy import OVER, DecisionState
 from clrbench.decision.trials import Candidate, Family
-from clrbench.identity import TARGET
+from clrbench.identity import PUBLIC_NAMES, TARGET
 from clrbench.measure import Measure
 from clrbench.stats import EQUAL, NO_DIFFERENCE, OPEN
 
@@ -72,16 +73,44 @@ class Decided:
         return dict(sorted(values.items()))
 
     @property
-    def snippet(self) -> str:
-        """The line for a project of one's own."""
-        return _call("CyclicLR", self.policy)
+    def snippet(self) -> list[str]:
+        """The lines for a project of one's own, which make `clr`."""
+        made = _call("CyclicLR", self.policy)
+        if _is_own(self.policy):
+            made = f"CyclicLR({made})"
+        own = {str(node[TARGET]): None for node in _policies(self.policy) if _is_own(node)}
+        return [
+            f"from clrbench import CyclicLR{', schedules' * ('schedules.named(' in made)}",
+            *("from {0} import {2}".format(*target.rpartition(".")) for target in own),
+            f"clr = {made}",
+        ]
+
+
+def _is_own(policy: Mapping[str, Any]) -> bool:
+    """Whether it is a function of the user's, whose name the suite does not know."""
+    return policy[TARGET] not in PUBLIC_NAMES
+
+
+def _policies(node: Any) -> Iterator[Mapping[str, Any]]:
+    """A policy and those within its settings."""
+    if isinstance(node, Mapping):
+        if TARGET in node:
+            yield node
+        node = list(node.values())
+    if isinstance(node, list):
+        for one in node:
+            yield from _policies(one)
 
 
 def _call(function: str, policy: Mapping[str, Any]) -> str:
-    """The call that makes a policy from its name and its settings."""
-    settings = {key: value for key, value in policy.items() if key not in _ASIDE and value is not None}
-    name = str(policy.get(TARGET, "")).rpartition(".")[2]
-    return f"{function}({', '.join([repr(name), *(f'{key}={_written(value)}' for key, value in settings.items())])})"
+    """The call that makes a policy from its name and its settings; of a function of one's own, a function of the iteration."""
+    name, is_own = str(policy[TARGET]).rpartition(".")[2], _is_own(policy)
+    # An own function may need its None; a policy of the suite has it by default.
+    settings = {key: value for key, value in policy.items() if key not in _ASIDE and (is_own or value is not None)}
+    written = [f"{key}={_written(value)}" for key, value in settings.items()]
+    if is_own:
+        return f"lambda iteration: {name}({', '.join(['iteration', *written])})"
+    return f"{function}({', '.join([repr(name), *written])})"
 
 
 def _written(value: Any) -> str:
@@ -118,11 +147,11 @@ def lines(decided: Decided) -> list[str]:
 
 def to_copy(decided: Decided) -> list[str]:
     """The lines of the answer that one copies: a command, and Python."""
+    trainer = f"Trainer(max_steps={decided.iterations}, callbacks=[clr])  # or clr.attach(optimizer) in a loop of your own"
+    yours = [*decided.snippet, trainer]
     return [
         f"run      {decided.command}",
-        f"yours    from clrbench import CyclicLR{', schedules' * ('schedules.' in decided.snippet)}",
-        f"         clr = {decided.snippet}",
-        f"         Trainer(max_steps={decided.iterations}, callbacks=[clr])  # or clr.attach(optimizer) in a loop of your own",
+        *(f"{head:<9}{line}" for head, line in zip_longest(["yours"], yours, fillvalue="")),
     ]
 
 

@@ -11,7 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from clrbench.checkout import program
-from clrbench.config import Decide
+from clrbench.config import Decide, config_dirs
 from clrbench.decision.conclusion import conclusion_of
 from clrbench.decision.strategy import OVER, DecisionState, state_of
 from clrbench.decision.trials import Candidate, Trial
@@ -122,6 +122,7 @@ class DecisionSweeper(CellSweeper):
         return spent + len(cells) * each <= hours
 
     def _conclude(self, question: Question, state: DecisionState, runs: dict[Trial, Run], tested: float) -> None:
+        assert self.config is not None
         spent = _hours(list(runs.values()))
         if state.final is None or not state.final.seeds:
             raise ClrbenchError(
@@ -147,7 +148,7 @@ class DecisionSweeper(CellSweeper):
             bounds={one: (question.base(one), question.peak(one)) for one in state.screened},
             asked=question.asked,
             arms={family: question.arm(family) for family in question.families},
-            command=f"{program()} {shlex.join([*without_places(chosen[1:]), 'seed=1'])}",
+            command=f"{program()} {shlex.join([*config_dirs(self.config.hydra), *without_places(chosen[1:]), 'seed=1'])}",
             policy=spec.policy,
             runs=len(runs),
             hours=spent,
