@@ -57,7 +57,8 @@ def found(monkeypatch: pytest.MonkeyPatch) -> Callable[[FoundBounds], None]:
 
 
 def test_ramps_are_recorded_runs_on_images_that_training_leaves_out(tmp_path: Path) -> None:
-    measured = carry_out(to_measure(asked(tmp_path)), print)
+    # Up to a rate at which training diverges on no processor.
+    measured = carry_out(to_measure(asked(tmp_path, "range_test.high=0.1")), print)
     assert [run.result.seed for run in measured.runs] == [1, 2]
     for run in measured.runs:
         assert run.record.folder.parent == tmp_path / "results" / "runs" / "range_test"
@@ -66,8 +67,8 @@ def test_ramps_are_recorded_runs_on_images_that_training_leaves_out(tmp_path: Pa
         assert run.result.iterations == 160
     for curve in measured.curves:
         assert len(curve.rates) == 20
-        # The rate of the last update before each evaluation, of a ramp from 0 to 0.3 over 160 iterations.
-        assert curve.rates == pytest.approx(0.3 * (np.arange(8, 161, 8) - 1) / 160)
+        # The rate of the last update before each evaluation, of a ramp from 0 to 0.1 over 160 iterations.
+        assert curve.rates == pytest.approx(0.1 * (np.arange(8, 161, 8) - 1) / 160)
 
 
 def test_bounds_are_measured_once_and_reused(tmp_path: Path, found: Callable[[FoundBounds], None]) -> None:
@@ -79,7 +80,7 @@ def test_bounds_are_measured_once_and_reused(tmp_path: Path, found: Callable[[Fo
         return carried[-1]
 
     def find(asked_for: Config, say: Say) -> Measured:
-        return measure(asked_for, carry, say)
+        return measure(asked_for, carry)
 
     first = with_measured_bounds(asked(tmp_path), find, print)
     written = {path: path.stat().st_mtime_ns for path in tmp_path.glob("results/runs/range_test/*/*")}

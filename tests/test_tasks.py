@@ -352,6 +352,15 @@ def test_bounds_are_measured_once_by_the_modules_own_validation_and_never_on_tes
     assert "has no " not in "".join(said)
 
 
+def test_a_rule_that_reads_images_is_refused_for_an_own_module(make_config: Make) -> None:
+    paths = make_config().paths
+    overrides = (*OWN, *METRIC, *RATES[2:], "bounds=range_test", "range_test.rule=rise_and_slow", "range_test.high=0.1")
+    places = (f"paths.results={paths.results}", f"paths.outputs={paths.outputs}", "tracking.wandb=disabled")
+    planner = Planner(lambda texts: composed(*texts), paths, lambda _: None, find_bounds=carry_out)
+    (cell,) = planner.cells([(*overrides, *places)])
+    assert "range_test.rule=rise_and_slow reads the accuracies of images" in str(cell.error)
+
+
 def test_each_range_test_of_an_own_module_prints_its_bounds_and_keeps_its_picture(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -54,7 +54,7 @@ def to_measure(composed: DictConfig) -> Config:
     return checked(with_ramp_bounds(composed))
 
 
-def measure(config: Config, carry: Carry, say: Say) -> Measured:
+def measure(config: Config, carry: Carry) -> Measured:
     """Come by the runs that `config` describes, and judge them."""
     test = config.range_test
 

@@ -43,13 +43,16 @@ def carry_out(config: Config, say: Say) -> Measured:
     except NotMeasuredError as error:
         cells = [_cell(resolve(left, load(left.data, left.paths))) for left in error.left]
         say(f"range test: {time_left(cells, pace(Path(config.paths.results)))}")
-    measured = measure(config, carry_out_ramp, say)
+    measured = measure(config, carry_out_ramp)
     mirror_judgement(measured, config, say)
     return measured
 
 
 def look_up(config: Config, say: Say) -> Measured:
-    """Judge ramps, where nothing may be started. Raises NotMeasuredError where they were not carried out before."""
+    """Judge ramps, where nothing may be started. Raises NotMeasuredError where they were not carried out before.
+
+    ConfigError for a module of one's own, as its ramps are no runs.
+    """
     if config.task.is_own:
         from clrbench.tasks.bounds import look_up_own
 
@@ -63,7 +66,7 @@ def look_up(config: Config, say: Say) -> Measured:
             raise NotMeasuredError(config, _left(config, asked))
         return record
 
-    return measure(config, found, say)
+    return measure(config, found)
 
 
 def _check_points(config: Config) -> None:

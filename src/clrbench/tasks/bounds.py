@@ -18,8 +18,9 @@ from clrbench.config import PRECISIONS, Config
 from clrbench.errors import ConfigError
 from clrbench.files import write_text
 from clrbench.identity import digits
+from clrbench.range_test.anchor import RULE
 from clrbench.range_test.curve import Curve
-from clrbench.range_test.judge import FIRST, FoundBounds
+from clrbench.range_test.judge import FoundBounds
 from clrbench.range_test.records import RANGE_TEST, Measured
 from clrbench.range_test.standalone import Found, LRRangeTest
 from clrbench.store import run_folder
@@ -89,7 +90,7 @@ def _spec(config: Config) -> OwnSpec:
 def _found(spec: OwnSpec, say: Say) -> tuple[Found, float]:
     """What the range test finds, and the seconds that it takes."""
     config, test, started = spec.config, spec.config.range_test, time.monotonic()
-    if test.rule not in (None, FIRST, "best"):
+    if test.rule not in (None, RULE):
         raise ConfigError(f"range_test.rule={test.rule} reads the accuracies of images: leave it out with task=lightning")
     steps = max(_LEAST_STEPS, round(test.epochs * spec.iterations_per_epoch))
     seed_all(test.seeds[0], "weights")
