@@ -429,6 +429,18 @@ def test_a_loss_that_is_no_number_at_the_start_is_told_as_such() -> None:
     assert "check the data and the loss" in bounds.reasons[0]
 
 
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_a_metric_that_is_never_finite_is_told_as_such(mode: str) -> None:
+    class Nan(Net):
+        def validation_step(self, batch: Any, batch_idx: int = 0) -> None:
+            self.log("val_loss", torch.tensor(math.nan))
+
+    bounds = LRRangeTest(**QUICK, high=0.4).run(Nan(), *loaders(), monitor="val_loss", mode=mode).bounds  # type: ignore[arg-type]
+    assert bounds.verdict == NONE
+    assert "In 1 of 1 ramps val_loss was never finite, from the first reading on, at 0.03" in bounds.reasons[-1]
+    assert "check the data and what validation_step logs" in bounds.reasons[-1]
+
+
 @pytest.mark.parametrize(("share", "is_told"), [(0.9, True), (0.5, False)])
 def test_a_class_that_is_far_larger_than_others_is_told_with_its_share(share: float, is_told: bool) -> None:
     labels = (torch.rand(320, generator=torch.Generator().manual_seed(1)) > share).long()

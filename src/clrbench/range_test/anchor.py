@@ -39,6 +39,8 @@ def anchored(curves: Sequence[Curve], told: Sequence[str] = (), is_given: bool =
     is Student's t over the seeds, with half the way to the neighbouring readings and a factor of 1.5, by which another length
     or end of the ramp moves the best rate.
     """
+    if never := [curve for curve in curves if curve.monitor and curve.diverged_at is not None and not len(curve.rates)]:
+        return refused([*told, _never_finite(never, len(curves), is_given)])
     found = [best for best in map(place_of_best, curves) if best is not None]
     if not found or len(found) < len(curves):
         broken = f"Training broke before {_WINDOW} readings in {len(curves) - len(found)} of {len(curves)} ramps"
@@ -88,6 +90,13 @@ def rises(curve: Curve, place: int) -> bool:
     rates, scores = _usable(curve)
     gain = float(np.median(scores[max(0, place - 1) : place + 2]) - scores[0])
     return gain > _NOISE * noise(np.log(rates[: place + 1]), scores[: place + 1]) / math.sqrt(_WINDOW) and gain > 0
+
+
+def _never_finite(curves: Sequence[Curve], ramps: int, is_given: bool) -> str:
+    """What to say where the first reading of a metric was no number. curves: those without a reading, of so many ramps."""
+    rate = min(curve.diverged_at or 0.0 for curve in curves)
+    fact = f"In {len(curves)} of {ramps} ramps {curves[0].monitor} was never finite, from the first reading on, at {rate:.2g}"
+    return sentence(fact, range_found(is_given), "check the data and what validation_step logs")
 
 
 def _flat(curve: Curve, is_given: bool) -> str:
