@@ -119,6 +119,18 @@ def test_the_plan_tells_stages_runs_and_hours() -> None:
     assert "warning: decide.hours=0.1" in shown
 
 
+def test_the_plan_tells_one_number_where_the_least_is_the_most() -> None:
+    usual: dict[str, Any] = {"families": ["decide/fixed", "decide/triangular2"], "ratio": 4.0, "looks": [5]}
+    asks = asked(["iterations=16"], Decide(**usual), spec_of)  # type: ignore[arg-type]
+    shown = "\n".join(outlook(asks, seconds=1e-5, workers=1, is_measured=False, hours=None))
+    assert "final    10 runs: " in shown
+    assert "expected; 1 min with 1 worker, 1 min expected" in shown
+
+
+def test_the_plan_promises_no_test_data_that_a_module_may_lack() -> None:
+    assert "with fresh seeds, on test data where there are any" in "\n".join(outlook(question(), 0.1, 1, False, None))
+
+
 QUICK = (
     *("experiment=decide", "model=linear", "data.training_images=100", "data.batch_size=10", "iterations=16", IN_THIS_PROCESS),
     *("decide.families=[decide/fixed,decide/triangular2]", "decide.looks=[3,4]", "bounds.max_lr=0.02", "decide.margin=5"),

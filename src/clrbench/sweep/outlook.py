@@ -1,7 +1,7 @@
 """What a decision will do, before it begins: its stages, its runs and its hours."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from clrbench.decision.peaks import START
 from clrbench.decision.strategy import FINAL, PEAKS, RACE, DecisionState
@@ -12,12 +12,12 @@ from clrbench.sweep.question import Question
 _DOES = {
     PEAKS: "each family at peaks in factors of two, on held-out data",
     RACE: "more seeds for what is not clearly worse, on held-out data",
-    FINAL: "the best of each kind with fresh seeds, on test data",
+    FINAL: "the best of each kind with fresh seeds, on test data where there are any",
 }
 
 
 def outlook(question: Question, seconds: float | None, workers: int, is_measured: bool, hours: float | None) -> Iterator[str]:
-    """The plan, a line a stage. seconds: an iteration takes, None where no run tells; hours: the limit, None for none."""
+    """The plan, a line a stage. seconds: an iteration takes, None where no run tells; hours: the limit by the clock, if any."""
     config, rules, families = question.config, question.rules, question.families
     names = ", ".join(family.name for family in families)
     yield f"decision on {config.model.name}, {config.data.name}: {question.iterations:,} iterations a run; families {names}"
@@ -27,20 +27,25 @@ def outlook(question: Question, seconds: float | None, workers: int, is_measured
     else:
         yield f"start    first peak {question.first_peak:g}, from bounds.max_lr"
     stages = {PEAKS: _peaks(len(families), rules), RACE: _race(question), FINAL: _final(question)}
-    for stage, (least, most) in stages.items():
-        yield f"{stage:<9}{least} to {most} runs: {_DOES[stage]}"
+    for stage, ends in stages.items():
+        yield f"{stage:<9}{_span(ends)} runs: {_DOES[stage]}"
     totals = [sum(ends) for ends in zip(*stages.values(), strict=True)]
     expected = expected_runs(families, rules)
-    line = f"in all   {totals[0]} to {totals[1]} runs, {expected} expected"
+    line = f"in all   {_span(totals)} runs, {expected} expected"
     if seconds is None:
         yield f"{line}; the hours are unknown: no run on this machine has measured one of this kind yet"
         return
     of_run = question.iterations * seconds / 3600 / workers
     usual = expected * of_run
-    ends = " to ".join(_duration(count * of_run) for count in totals)
-    yield f"{line}; {ends} with {workers} workers, {_duration(usual)} expected"
+    hours_of = [_duration(count * of_run) for count in totals]
+    yield f"{line}; {_span(hours_of)} with {workers} worker{'s' * (workers > 1)}, {_duration(usual)} expected"
     if hours is not None and usual > hours:
         yield f"warning: decide.hours={hours:g} may end it before its answer: lower iterations, or name fewer decide.families"
+
+
+def _span(ends: Iterable[int | str]) -> str:
+    """From the least to the most; one of them where they are the same."""
+    return " to ".join(dict.fromkeys(map(str, ends)))
 
 
 def _duration(hours: float) -> str:
