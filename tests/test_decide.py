@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from conftest import ROOT, composed
 from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
 from omegaconf import DictConfig
 from specs import SMALL
 from sweeps import IN_THIS_PROCESS, run, started, wait_until
@@ -22,6 +23,7 @@ from clrbench.spec import Spec, resolve
 from clrbench.store import records
 from clrbench.sweep.outlook import outlook
 from clrbench.sweep.question import Question, asked, check_typed
+from clrbench.tasks.own_spec import resolve_own
 from hydra_plugins.clrbench_cells._decision import replaced
 
 SHIPPED = [f"decide/{path.stem}" for path in (ROOT / "conf" / "arm" / "decide").glob("*.yaml")]
@@ -31,7 +33,8 @@ def spec_of(overrides: list[str]) -> Spec:
     config.register()
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         made: DictConfig = compose("config", overrides)
-    return resolve(checked(made), SMALL)
+    found = checked(made)
+    return resolve_own(found) if found.task.is_own else resolve(found, SMALL)
 
 
 def question(*typed: str, families: tuple[str, ...] = ("decide/fixed", "decide/triangular2")) -> Question:
@@ -73,6 +76,24 @@ def test_a_trial_is_a_run_at_its_peak_and_only_the_final_sees_the_test_set() -> 
     assert "data.evaluate=validation" not in asks.of_trial(Trial(candidate, 11, is_final=True))
     made = spec_of(list(screened))
     assert (made.policy["base_lr"], made.policy["max_lr"], made.config.experiment) == (0.05, 0.2, "decide")
+
+
+OWN_TASK = (
+    *("task=lightning", "task.module._target_=clrbench.problems.friedman.Regressor"),
+    *("task.data._target_=clrbench.problems.friedman.Friedman", "task.monitor=val_rmse", "task.mode=min", "task.margin=0.1"),
+)
+
+
+@pytest.mark.parametrize("typed", [OWN_TASK, (), (*OWN_TASK, "bounds.base_lr=0.5")], ids=["own", "images", "other base"])
+def test_a_peak_is_all_that_a_decision_needs_of_the_bounds(typed: tuple[str, ...]) -> None:
+    asks = question(*typed, "iterations=16", "bounds.max_lr=0.0004")
+    assert asks.first_peak == 0.0004
+    assert {spec.config.bounds.base_lr for spec in asks.specs.values()} == {0.0001}
+
+
+def test_a_peak_that_is_no_number_is_refused() -> None:
+    with pytest.raises(HydraException, match="high"):
+        question("bounds.max_lr=high")
 
 
 def test_a_fixed_rate_is_tried_at_its_peak() -> None:

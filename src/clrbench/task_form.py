@@ -49,7 +49,8 @@ def with_own_names(composed: DictConfig) -> DictConfig:
     if any(OmegaConf.is_missing(made.bounds, key) for key in ("base_lr", "max_lr")):
         raise ConfigError(
             "bounds: those of images fit no module of yours: say between which rates its policies move, as in "
-            "bounds.base_lr=0.0005 bounds.max_lr=0.003 (policy=fixed takes the first), or bounds=range_test to measure them"
+            "bounds.base_lr=0.0005 bounds.max_lr=0.003 (policy=fixed takes the first, a decision needs only the second), or "
+            "bounds=range_test to measure them"
         )
     return made
 

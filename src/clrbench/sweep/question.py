@@ -119,7 +119,7 @@ def asked(
     """
     _check(decide)
     shared = [text for text in typed if not text.lstrip("+").startswith(_OF_CANDIDATES)]
-    bounds = [text for text in typed if text.startswith("bounds")]
+    bounds = _with_base([text for text in typed if text.startswith("bounds")], decide.ratio)
     specs = [spec_of([*shared, *bounds, f"arm={arm}"]) for arm in decide.families]
     config = specs[0].config
     measure = _measure(config, decide)
@@ -136,6 +136,18 @@ def asked(
     if len({family.kind for family in question.families}) < 2:
         raise ConfigError(f"decide.families are all {question.families[0].kind}: name one of another kind too, as decide/fixed")
     return question
+
+
+def _with_base(bounds: Sequence[str], ratio: float) -> list[str]:
+    """What was typed of the bounds; beside a peak with the base_lr of the decision, in the place of any that no run takes."""
+    peak = next((text for text in reversed(bounds) if text.startswith("bounds.max_lr=")), None)
+    try:
+        base = None if peak is None else float(peak.partition("=")[2]) / ratio
+    except ValueError:  # which is said with all else that is wrong with the configuration
+        base = None
+    if base is None:
+        return list(bounds)
+    return [*(text for text in bounds if not text.startswith("bounds.base_lr=")), f"bounds.base_lr={base:g}"]
 
 
 def with_first_peak(question: Question, peak: float) -> Question:
