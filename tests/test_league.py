@@ -12,7 +12,7 @@ from sweeps import IN_THIS_PROCESS, run
 from clrbench import subcommands
 from clrbench.config import League
 from clrbench.decision.strategy import FINAL, OVER, PEAKS
-from clrbench.decision.trials import CYCLICAL, FIXED, Candidate, Family, Trial
+from clrbench.decision.trials import CYCLICAL, FIXED, OTHER, Candidate, Family, Trial
 from clrbench.errors import ClrbenchError, ConfigError
 from clrbench.league import scores
 from clrbench.league.entry import CONTENDERS, Tuning, chosen, wanted
@@ -20,7 +20,7 @@ from clrbench.league.rows import Row, read_rows, write_rows
 from clrbench.league.standing import edges, standings
 from clrbench.report.contents import gather
 from clrbench.report.league import standing_lines
-from clrbench.report.league_section import EndedLeague
+from clrbench.report.league_section import EndedLeague, in_short
 from clrbench.report.page import render
 from clrbench.report.summary import summary
 from hydra_plugins.clrbench_cells._league import check_league, check_of_league
@@ -247,6 +247,24 @@ def test_the_sentences_follow_the_numbers() -> None:
     assert "A cyclical policy is better than the tuned fixed rate on none of 3 tasks" in text
     assert "one is worse on 3 (task0, task1, task2)" in text
     assert "No policy beats fixed by more than the margin on any of 3 tasks" in text
+
+
+def test_nothing_is_said_of_a_kind_of_policies_that_did_not_take_part() -> None:
+    cycles = rows_of(0.3)
+    others = [replace(row, policy="linear", kind=OTHER) if row.kind == CYCLICAL else row for row in cycles]
+    for rows, said, unsaid in ((cycles, "A cyclical policy", "Another schedule"), (others, "Another schedule", "A cyclical")):
+        text = " ".join([*standing_lines(rows), *in_short(EndedLeague("yours", rows))])
+        assert text.count(said) == 2
+        assert unsaid not in text
+
+
+def test_the_columns_of_the_table_never_touch() -> None:
+    rows = rows_of(0.0, tasks=1)
+    slow = [replace(row, course=[(120, row.held_out or 0.0)], value=5.0, held_out=5.0) for row in rows]
+    header, *table = list(standing_lines(slow))[2:5]
+    assert header.split("  ")[-1] == "better, worse"
+    assert [len(re.split(r"\s{2,}", line)) for line in table] == [5, 5]
+    assert "1 task, 8 seeds" in "\n".join(standing_lines(slow))
 
 
 def test_a_budget_is_judged_by_itself() -> None:

@@ -9,7 +9,6 @@ from statistics import fmean
 
 import numpy as np
 
-from clrbench.decision.trials import CYCLICAL, FIXED
 from clrbench.league.rows import Row
 from clrbench.league.scores import (
     Array,
@@ -115,13 +114,13 @@ class Standing:
         """The kind of a policy's family."""
         return self.of(self.tasks[0], policy)[0].kind
 
-    def tasks_where(self, verdict: str, is_cyclical: bool) -> Sequence[str]:
-        """The tasks on which some policy has a verdict: of the cyclical ones, or of the others that are no fixed rate."""
-        places = [
-            at
-            for at, policy in enumerate(self.policies)
-            if (self.kind(policy) == CYCLICAL if is_cyclical else self.kind(policy) not in (CYCLICAL, FIXED))
-        ]
+    def places_of(self, kind: str) -> Sequence[int]:
+        """Where the policies of a kind stand among all."""
+        return [at for at, policy in enumerate(self.policies) if self.kind(policy) == kind]
+
+    def tasks_where(self, verdict: str, kind: str) -> Sequence[str]:
+        """The tasks on which some policy of a kind has a verdict."""
+        places = self.places_of(kind)
         return [
             task
             for task, cells in zip(self.tasks, self.gains, strict=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from clrbench.decision.trials import CYCLICAL, OTHER
 from clrbench.league.entry import Tuning
 from clrbench.league.rows import Row
 from clrbench.league.scores import Score, friedman_p
@@ -15,7 +16,7 @@ def plan_lines(
     """What the league will do. parts: of all contests; hours: of training, of the tasks that are not unknown."""
     finals = len(tuning.final_seeds)
     runs = len(parts) * len(policies) * (tuning.trials + finals)
-    yield f"league of {len(policies)} policies on {len(tasks)} task{'s' * (len(tasks) > 1)}: {', '.join(tasks)}"
+    yield f"league of {len(policies)} policies on {counted(len(tasks))}: {', '.join(tasks)}"
     yield f"policies {', '.join(policies)}"
     yield f"budgets  {' and '.join(budget(part) for part in sorted(set(parts)))}"
     yield f"trials   {tuning.trials} for each peak of policy, task and budget, then {finals} fresh seeds: {runs:,} runs in all"
@@ -50,19 +51,18 @@ def unranked_lines(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _table(standing: Standing) -> Iterator[str]:
-    width = max(map(len, standing.policies))
     yield ""
-    yield f"{budget(standing.part)}, {len(standing.tasks)} tasks, {standing.seeds} seeds, 95% intervals in brackets"
-    yield f"{'policy':<{width}}  {'mean rank':<16}{'as good as best':<20}{'time to fixed':<17}better, worse"
-    order = sorted(range(len(standing.policies)), key=lambda at: standing.ranks[at].value)
-    for at in order:
+    yield f"{budget(standing.part)}, {counted(len(standing.tasks))}, {standing.seeds} seeds, 95% intervals in brackets"
+    lines = [("policy", "mean rank", "as good as best", "time to fixed", "better, worse")]
+    for at in sorted(range(len(standing.policies)), key=lambda at: standing.ranks[at].value):
         policy = standing.policies[at]
-        counts = [count(standing, policy, verdict) for verdict in (BETTER, WORSE)]
-        against = "-" if at == standing.reference else f"{counts[0]}, {counts[1]}"
-        yield (
-            f"{policy:<{width}}  {score_text(standing.ranks[at], '.1f'):<16}{score_text(standing.as_good[at], '.0%'):<20}"
-            f"{score_text(standing.speeds[at], '.0%'):<17}{against}"
-        )
+        better, worse = (count(standing, policy, verdict) for verdict in (BETTER, WORSE))
+        rank, speed = score_text(standing.ranks[at], ".1f"), score_text(standing.speeds[at], ".0%")
+        against = "-" if at == standing.reference else f"{better}, {worse}"
+        lines.append((policy, rank, score_text(standing.as_good[at], ".0%"), speed, against))
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        yield "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip()
 
 
 def score_text(score: Score, form: str) -> str:
@@ -76,28 +76,37 @@ def count(standing: Standing, policy: str, verdict: str) -> int:
     return sum((gain := cells[at]) is not None and gain.verdict == verdict for cells in standing.gains)
 
 
-def sentences(standing: Standing) -> Iterator[str]:
-    """Does any policy win everywhere, when do cycles pay, and what hangs on one task."""
+def main_sentences(standing: Standing) -> Iterator[str]:
+    """Does any policy win everywhere, and when do cycles, or other schedules, pay; nothing of a kind that did not take part."""
     tasks = len(standing.tasks)
     if standing.winners:
         names = " or ".join(standing.winners)
-        yield f"No policy beats {names} by more than the margin on any of {tasks} tasks."
+        yield f"No policy beats {names} by more than the margin on any of {counted(tasks)}."
     else:
         most = max(map(standing.tasks_as_good, standing.policies))
         nearest = [policy for policy in standing.policies if standing.tasks_as_good(policy) == most]
         come = f"{' and '.join(nearest)} come{'s' * (len(nearest) == 1)} nearest"
-        yield f"No policy wins everywhere: {come}, within the margin of the best on {most} of {tasks} tasks."
-    for name, is_cyclical in (("A cyclical policy", True), ("Another schedule", False)):
-        better, worse = (standing.tasks_where(verdict, is_cyclical) for verdict in (BETTER, WORSE))
-        yield (
-            f"{name} is better than the tuned fixed rate on {_named(better)} of {tasks} tasks, and one is worse "
-            f"on {_named(worse)}."
-        )
+        yield f"No policy wins everywhere: {come}, within the margin of the best on {most} of {counted(tasks)}."
+    for name, kind in (("A cyclical policy", CYCLICAL), ("Another schedule", OTHER)):
+        if standing.places_of(kind):
+            better, worse = (_named(standing.tasks_where(verdict, kind)) for verdict in (BETTER, WORSE))
+            yield f"{name} is better than the tuned fixed rate on {better} of {counted(tasks)}, and one is worse on {worse}."
+
+
+def sentences(standing: Standing) -> Iterator[str]:
+    """The main sentences, whether all policies are alike, and what hangs on one task."""
+    tasks = len(standing.tasks)
+    yield from main_sentences(standing)
     if len(standing.policies) > 2 and tasks > 2:
         yield f"Friedman's test that all policies are alike: p = {friedman_p(standing.worths):.2g} over {tasks} tasks."
     yield from _without_each(standing)
     if standing.left_out:
         yield f"Left out: {'; '.join(standing.left_out)}."
+
+
+def counted(tasks: int) -> str:
+    """A number of tasks in words."""
+    return f"{tasks} task{'s' * (tasks != 1)}"
 
 
 def _named(tasks: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from clrbench.league.scores import TaskGain
 from clrbench.league.standing import REFERENCE, WITHIN, Standing, edges, standings
 from clrbench.measure import Measure
 from clrbench.report import svg
-from clrbench.report.league import budget, count, score_text, sentences
+from clrbench.report.league import budget, count, main_sentences, score_text, sentences
 from clrbench.report.palette import COLOURS, OTHER
 from clrbench.stats import BETTER, WORSE
 
@@ -51,7 +51,7 @@ def in_short(league: EndedLeague) -> list[str]:
     length = (
         f"{len(standing.policies)} policies on {len(standing.tasks)} small tasks of several kinds, each at its own tuned peak"
     )
-    return [f"The league ({length}, {standing.seeds} seeds, {budget(standing.part)}) says:", *list(sentences(standing))[:3]]
+    return [f"The league ({length}, {standing.seeds} seeds, {budget(standing.part)}) says:", *main_sentences(standing)]
 
 
 def gains_frame(standing: Standing) -> pl.DataFrame:
