@@ -173,6 +173,21 @@ def test_a_file_that_cannot_be_read_is_not_written_over(tmp_path: Path) -> None:
     assert [path.read_text() for path in paths] == before
 
 
+@pytest.mark.parametrize(
+    ("was", "damaged", "detail"),
+    [
+        (",11,", ",eleven,", "could not parse `eleven` as dtype `i64` at column 'seed' (column number 12)"),
+        ("run_id\n", "run_id,host\n", "CSV file contained column names not specified in schema (n_extra = 1)"),
+    ],
+)
+def test_a_damaged_file_is_told_in_one_sentence(tmp_path: Path, was: str, damaged: str, detail: str) -> None:
+    (path,) = write_rows(tmp_path, rows_of(0.3, tasks=1))
+    path.write_text(path.read_text().replace(was, damaged))
+    with pytest.raises(ClrbenchError) as refused:
+        read_rows(tmp_path)
+    assert str(refused.value).endswith(f"or move the file elsewhere ({detail})")
+
+
 def test_a_run_that_diverged_under_the_name_of_validation_drops_no_other_row(tmp_path: Path) -> None:
     rows = rows_of(0.3, tasks=1)
     diverged = replace(rows[0], policy="wsd", metric="val_loss", is_final=False, value=None, held_out=None, course=[])

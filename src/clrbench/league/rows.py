@@ -1,5 +1,6 @@
 """The runs of the league, a line each: all that its scores need, so that they outlive the records."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -109,7 +110,7 @@ def read_table(path: Path) -> list[Row]:
         frame = pl.read_csv(path, schema=_COLUMNS).with_columns(pl.col(pl.String).fill_null(""))
         return [Row(**line | {"course": _course(line["course"])}) for line in frame.iter_rows(named=True)]
     except (OSError, pl.exceptions.PolarsError, ValueError) as error:
-        detail = " ".join(str(error).split())
+        detail = re.split(r"\n|\. ", str(error))[0]  # behind it, polars advises how to call it
         raise ClrbenchError(
             f"{path} is no table of the league that this version reads: update clrbench, or move the file elsewhere ({detail})"
         ) from error
