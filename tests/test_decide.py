@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,15 @@ from sweeps import IN_THIS_PROCESS, run, started, wait_until
 
 from clrbench import config
 from clrbench.config import Decide, checked, share
-from clrbench.decision.trials import CYCLICAL, FIXED, OTHER, Candidate, Family, Trial
+from clrbench.decision.strategy import OVER, DecisionState, state_of
+from clrbench.decision.trials import CYCLICAL, FIXED, OTHER, Candidate, Family, Rules, Trial
 from clrbench.errors import ConfigError
 from clrbench.spec import Spec, resolve
 from clrbench.store import records
 from clrbench.sweep.outlook import outlook
 from clrbench.sweep.question import Question, asked, check_typed
 from clrbench.tasks.own_spec import resolve_own
-from hydra_plugins.clrbench_cells._decision import replaced
+from hydra_plugins.clrbench_cells._decision import replaced, unvaried
 
 SHIPPED = [f"decide/{path.stem}" for path in (ROOT / "conf" / "arm" / "decide").glob("*.yaml")]
 
@@ -238,6 +240,21 @@ def test_questions_that_differ_are_told_apart(typed: tuple[str, ...], settings: 
 
 def test_where_its_files_go_is_no_part_of_a_question(tmp_path: Path) -> None:
     assert question(*SHARED, f"paths.outputs={tmp_path}").asked == question(*SHARED).asked
+
+
+def ended(worth_of: Callable[[Trial], float]) -> tuple[DecisionState, int]:
+    """A decision that is over, and its number of runs."""
+    worths: dict[Trial, float] = {}
+    while (state := state_of(worths, [Family("fixed", FIXED), Family("linear", OTHER)], Rules(0.5))).stage != OVER:
+        worths |= {trial: worth_of(trial) for trial in state.wanted}
+    return state, len(worths)
+
+
+def test_a_metric_that_never_varies_is_told() -> None:
+    state, runs = ended(lambda trial: 60.0 if trial.is_final else 50.0)
+    assert unvaried(state, "val_score") == f"all {runs} runs have the same val score: nothing was compared"
+    for varying in (lambda trial: float(trial.candidate.rung == 1), lambda trial: float(trial.seed == 12)):
+        assert unvaried(ended(varying)[0], "val_score") is None
 
 
 def test_a_limit_that_ends_a_decision_before_its_final_says_so(tmp_path: Path) -> None:

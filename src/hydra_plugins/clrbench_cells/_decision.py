@@ -186,12 +186,23 @@ def replaced(path: Path, asked: Sequence[str]) -> str | None:
     return f"{path}: this answer replaces that of another question: it was {was or 'the default'}, now {now or 'the default'}"
 
 
+def unvaried(state: DecisionState, metric: str) -> str | None:
+    """A line where no run differs from another, on held-out data as in the final."""
+    assert state.final is not None
+    tables = [[worth for by_seed in one.values() for worth in by_seed.values()] for one in (state.screened, state.final.values)]
+    if any(len(set(worths)) > 1 for worths in tables):
+        return None
+    return f"all {sum(map(len, tables))} runs have the same {metric.replace('_', ' ')}: nothing was compared"
+
+
 def _hours(runs: Sequence[Run]) -> float:
     return sum(run.result.seconds for run in runs) / 3600
 
 
 def _notes(question: Question, state: DecisionState, last: Run) -> list[str]:
     notes = []
+    if line := unvaried(state, question.measure.metric):
+        notes.append(line)
     if question.config.task.is_own and last.result.metric == last.evaluated:
         notes.append("the module has no test loop: the final was on validation data too, with fresh seeds")
     if not question.config.task.is_own and question.config.data.split == "paper":
