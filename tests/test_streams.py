@@ -1,6 +1,9 @@
 """No reader, no room and no character that cannot be shown ends a command."""
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,6 +32,35 @@ def test_lines_for_which_there_is_no_room_are_dropped_and_that_is_said(capfd: py
         for _ in range(2):
             print("accuracy 91.7%", file=out, flush=True)
     assert capfd.readouterr().err == "warning: what follows cannot be printed: No space left on device\n"
+
+
+# While a line is written, other threads, as a server has them, let a Ctrl-C in before the writer knows that it is done.
+INTERRUPTED = """
+import threading, time
+from clrbench.streams import make_lasting
+
+def spin():
+    while True:
+        pass
+
+for _ in range(3):
+    threading.Thread(target=spin, daemon=True).start()
+make_lasting()
+try:
+    print("a line", flush=True)
+    time.sleep(60)
+except KeyboardInterrupt:
+    pass
+"""
+
+
+def test_a_line_that_a_ctrl_c_follows_at_once_is_printed_once() -> None:
+    for _ in range(3):
+        with subprocess.Popen([sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "a line\n"
+            process.send_signal(signal.SIGINT)
+            assert process.communicate()[0] == ""
 
 
 def test_a_character_that_the_terminal_lacks_is_told_by_its_number_and_tables_stay_readable(tmp_path: Path) -> None:

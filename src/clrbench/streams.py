@@ -4,33 +4,48 @@ import contextlib
 import io
 import os
 import sys
-from typing import Any
 
 
-class _Lasting(io.FileIO):
-    """A file that drops what it can no longer write."""
+class _Lasting(io.TextIOWrapper):
+    """A stream that drops what it can no longer write.
 
-    def write(self, data: Any, /) -> int:
-        """Write what can be written; behind a first failure all goes to nowhere, for other writers of this file as well."""
+    Its raw file is Python's own: a Ctrl-C within a raw write of ours would leave what is written in the buffer, to be written
+    once more.
+    """
+
+    def write(self, text: str, /) -> int:
+        """Write what can be written."""
         try:
-            return super().write(data)
+            return super().write(text)
         except OSError as error:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self.fileno())
-            os.close(nowhere)
-            if not isinstance(error, BrokenPipeError):  # a reader that has gone away wants no more
-                with contextlib.suppress(OSError):
-                    os.write(2, f"warning: what follows cannot be printed: {error.strerror}\n".encode())
-            return len(data)
+            self._give_up(error)
+            return len(text)
+
+    def flush(self) -> None:
+        """Write what is buffered, where it can be written."""
+        try:
+            super().flush()
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        """From here on all goes to nowhere, what is buffered included, for other writers of this file as well."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.fileno())
+        os.close(nowhere)
+        super().flush()
+        if not isinstance(error, BrokenPipeError):  # a reader that has gone away wants no more
+            with contextlib.suppress(OSError):
+                os.write(2, f"warning: what follows cannot be printed: {error.strerror}\n".encode())
 
 
 def lasting(stream: io.TextIOWrapper) -> io.TextIOWrapper:
     """A stream to the same file, and not to be closed, that raises for no lack of a reader, of room or of a character."""
     stream.flush()
-    buffered = io.BufferedWriter(_Lasting(stream.fileno(), "w", closefd=False))
+    buffered = io.BufferedWriter(io.FileIO(stream.fileno(), "w", closefd=False))
     # What is not buffered at all, by `python -u`, is written line by line.
     is_by_line = stream.line_buffering or stream.write_through
-    return io.TextIOWrapper(buffered, stream.encoding, errors="backslashreplace", line_buffering=is_by_line)
+    return _Lasting(buffered, stream.encoding, errors="backslashreplace", line_buffering=is_by_line)
 
 
 def make_lasting() -> None:
