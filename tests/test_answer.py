@@ -64,7 +64,7 @@ def test_it_says_how_far_the_seeds_spread_and_that_both_arrive_behind_a_drop(tmp
 
 @pytest.mark.parametrize(
     ("by", "said"),
-    [(0.1, "is reproduced too"), (2.0, "is not reproduced"), (-2.0, "is not reproduced")],
+    [(0.1, "is reproduced"), (2.0, "is not reproduced"), (-2.0, "is not reproduced")],
 )
 def test_the_papers_claim_of_equality_follows_the_verdict(tmp_path: Path, by: float, said: str) -> None:
     write_table1(tmp_path, fixed=[end + by + at / 100 for at, end in enumerate(ENDS)])

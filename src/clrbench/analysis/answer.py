@@ -127,7 +127,7 @@ def _higher(differences: Sequence[float]) -> str:
 def _reproduced(found: Compared) -> list[str]:
     """Whether the paper's number comes out again, within the margin of the claim, and whether its claim does."""
     claim, outcome = found.verdict.claim, found.verdict.verdict
-    ends = {HOLDS: "is reproduced too", FAILS: "is not reproduced"}.get(outcome, "stays open")
+    ends = {HOLDS: "is reproduced", FAILS: "is not reproduced"}.get(outcome, "stays open")
     said = f"The paper's claim that both end equally accurate {ends}."
     if claim.treatment.paper is None:
         return [said]
