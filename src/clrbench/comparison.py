@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from joblib import Parallel, delayed
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
-from rich.markup import escape
 
 from clrbench import config
 from clrbench.analysis.arms import arms_of
@@ -30,6 +29,7 @@ from clrbench.errors import ClrbenchError, ConfigError
 from clrbench.lock import clear_lock
 from clrbench.orphans import end_with_parent
 from clrbench.runs import OWN, run_of
+from clrbench.screen import say, screen
 from clrbench.seeds import fault_of_seeds
 from clrbench.settings import COUNT
 from clrbench.sweep.carry import Carrier, Launch, conclude
@@ -99,7 +99,7 @@ def compare(
         *choices,
     ]
     config.register()
-    console = Console(highlight=False, soft_wrap=True)
+    console = screen()
     with initialize_config_dir(str(configurations()), version_base="1.3"):
         arms = _arms_of_compare() if policies is None else [_overrides(policy) for policy in policies]
         cells, paths = _planned([[*arm, *typed, f"seed={seed}"] for arm in arms for seed in seeds], console)
@@ -187,7 +187,7 @@ def _planned(all_overrides: Sequence[Sequence[str]], console: Console) -> tuple[
         check_arm(overrides)
     placed = _composed([text for text in all_overrides[0] if text.startswith("paths.")])
     paths = config.PathNames(**OmegaConf.to_container(placed.paths, resolve=True))  # type: ignore[arg-type]
-    cells = Planner(_composed, paths, _saying(console), find_bounds=carry_out).cells(all_overrides)
+    cells = Planner(_composed, paths, functools.partial(say, console), find_bounds=carry_out).cells(all_overrides)
     if errors := [cell.error for cell in cells if cell.error]:
         raise ConfigError(errors[0])
     return cells, paths
@@ -199,12 +199,12 @@ def _composed(overrides: Sequence[str]) -> DictConfig:
 
 def _carried_out(cells: Sequence[Cell], paths: config.PathNames, launch: Launch, count: int, console: Console) -> Comparison:
     """Run what is left, and gather what came of all. Raises ClrbenchError where runs have failed."""
-    results, say = Path(paths.results), _saying(console)
+    results, tell = Path(paths.results), functools.partial(say, console)
     if warning := seeds_warning(cells, pace(results), count):
-        say(warning)
-    carrier = Carrier(launch, say)
+        tell(warning)
+    carrier = Carrier(launch, tell)
     try:
-        with Watch(cells, console, functools.cache(say)):
+        with Watch(cells, console, functools.cache(tell)):
             carrier.carry_out(cells)
     finally:
         for cell in cells:  # those of workers that an interrupt has killed
@@ -216,10 +216,6 @@ def _carried_out(cells: Sequence[Cell], paths: config.PathNames, launch: Launch,
     runs = [run for cell in cells for run in run_of(cell.record, OWN)]
     arms = arms_of(runs)
     return Comparison(runs_frame(runs), differences_frame(arms))
-
-
-def _saying(console: Console) -> Callable[[str], None]:
-    return lambda line: console.print(escape(line))
 
 
 def _launch(count: int, classes: Sequence[Any]) -> Launch:
